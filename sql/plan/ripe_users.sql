@@ -1,0 +1,8 @@
+-- Users whose turn it is to be planned: a full batch waits, or the first row has waited long enough.
+SELECT user_id
+  FROM backlog
+ WHERE user_id >= :from
+   AND (:user IS NULL OR user_id = :user)
+   AND (records >= :batch_size OR since <= :ripe_before)
+ ORDER BY user_id
+ LIMIT :users

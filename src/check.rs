@@ -1,0 +1,150 @@
+//! `ferryd check`: configuration, file, schema, integrity and permissions, each as one line with advice.
+
+use rusqlite::Connection;
+use rustix::fs::{Access, access};
+use std::path::Path;
+use std::time::Duration;
+
+use crate::config::{Config, Loaded};
+use crate::db::records::Loader;
+use crate::db::{self, OpenError, schema};
+use crate::endpoint;
+
+/// Prints a line per check and returns the first failure.
+///
+/// # Errors
+/// The first check that failed.
+pub fn run(loaded: &Loaded, probe: bool) -> anyhow::Result<()> {
+    let config = &loaded.config;
+    let mut report = Report::default();
+    let source = loaded
+        .file
+        .as_ref()
+        .map_or("built-in defaults".to_string(), |file| {
+            file.display().to_string()
+        });
+    report.add("config", Ok(source));
+    report.add(
+        "api.url",
+        config.require_url().map(String::from).map_err(Into::into),
+    );
+    report.add("permissions", permissions(&config.database.path));
+    match open(&config.database.path) {
+        Err(error) => report.add("schema", Err(error)),
+        Ok(None) => report.add(
+            "schema",
+            Ok("not set up yet; the first `ferryd run` does it".into()),
+        ),
+        Ok(Some(conn)) => {
+            report.add("schema", Ok(format!("version {}", schema::VERSION)));
+            report.add("api.body", columns(config, &conn));
+            report.add("integrity", integrity(&conn));
+        }
+    }
+    if probe {
+        report.add("probe", reach(config));
+    }
+    report.first_failure.map_or(Ok(()), Err)
+}
+
+#[derive(Default)]
+struct Report {
+    first_failure: Option<anyhow::Error>,
+}
+
+impl Report {
+    fn add(&mut self, what: &str, result: anyhow::Result<String>) {
+        match result {
+            Ok(detail) => println!("ok    {what:<12} {detail}"),
+            Err(error) => {
+                println!("FAIL  {what:<12} {error:#}");
+                self.first_failure.get_or_insert(error);
+            }
+        }
+    }
+}
+
+/// The database, if it is set up.
+fn open(path: &Path) -> anyhow::Result<Option<Connection>> {
+    match db::open_to_look(path) {
+        Ok(conn) => Ok(Some(conn)),
+        Err(OpenError::Missing(_) | OpenError::NotSetUp(_)) => Ok(None),
+        Err(error) => Err(error.into()),
+    }
+}
+
+fn permissions(database: &Path) -> anyhow::Result<String> {
+    let denied = |reason: String| OpenError::Permission {
+        path: database.to_path_buf(),
+        reason,
+    };
+    let directory = match database.parent() {
+        Some(parent) if parent != Path::new("") => parent,
+        _ => Path::new("."),
+    };
+    if !directory.is_dir() {
+        return Err(OpenError::CannotCreate {
+            path: database.to_path_buf(),
+            reason: "the directory does not exist".into(),
+        }
+        .into());
+    }
+    access(
+        directory,
+        Access::READ_OK | Access::WRITE_OK | Access::EXEC_OK,
+    )
+    .map_err(|error| denied(format!("directory {}: {error}", directory.display())))?;
+    if database.exists() {
+        access(database, Access::READ_OK | Access::WRITE_OK)
+            .map_err(|error| denied(error.to_string()))?;
+    }
+    Ok(format!("{} can be read and written", database.display()))
+}
+
+fn columns(config: &Config, conn: &Connection) -> anyhow::Result<String> {
+    let names: Vec<&str> = config
+        .api
+        .body
+        .iter()
+        .map(|(_, column)| column.as_str())
+        .collect();
+    Loader::new(names.iter().copied()).check(conn)?;
+    Ok(format!("user_record has {}", names.join(", ")))
+}
+
+fn integrity(conn: &Connection) -> anyhow::Result<String> {
+    let mut statement = conn.prepare("PRAGMA integrity_check(10)")?;
+    let lines: Vec<String> = statement
+        .query_map([], |row| row.get(0))?
+        .collect::<rusqlite::Result<_>>()?;
+    if lines == ["ok"] {
+        return Ok("the file is sound".into());
+    }
+    let path = conn.path().unwrap_or_default().into();
+    let reason = lines.join("; ");
+    Err(OpenError::Corrupt { path, reason }.into())
+}
+
+/// The API cannot be reached.
+#[derive(Debug, thiserror::Error)]
+#[error("{url} cannot be reached: {reason}; check the address, the network and the firewall")]
+pub struct Unreachable {
+    url: String,
+    reason: String,
+}
+
+fn reach(config: &Config) -> anyhow::Result<String> {
+    let url = config.require_url()?;
+    match endpoint::probe(url, config.api.connect_timeout) {
+        Ok(took) => Ok(format!("connected in {}", in_ms(took))),
+        Err(reason) => Err(Unreachable {
+            url: url.to_string(),
+            reason: reason.to_string(),
+        }
+        .into()),
+    }
+}
+
+fn in_ms(time: Duration) -> String {
+    format!("{:.1} ms", time.as_secs_f64() * 1000.0)
+}

@@ -1,0 +1,253 @@
+//! The command line: what can be said, and which room does it. No work is done here.
+
+use clap::{Args, Parser, Subcommand};
+use log::LevelFilter;
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use crate::config::{self, Flags, Loaded};
+use crate::import::Format;
+use crate::{check, demo, drain, import, init, logging, receiver, run, status, stop};
+
+/// Ferries the rows of `user_record`, in one SQLite file, to an HTTP API, in batches, with the status of every batch in
+/// the same file.
+#[derive(Debug, Parser)]
+#[command(
+    version,
+    after_help = "Start with `ferryd demo`, or:\n  ferryd init                 # a commented ferryd.toml and an empty ferryd.db\n  ferryd import records.csv\n  ferryd run"
+)]
+pub struct Cli {
+    #[command(flatten)]
+    common: Common,
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Args)]
+struct Common {
+    /// The configuration file [default: $FERRYD_CONFIG, ./ferryd.toml or /etc/ferryd/ferryd.toml]
+    #[arg(long, global = true, value_name = "FILE")]
+    config: Option<PathBuf>,
+    /// The database, instead of database.path
+    #[arg(long, global = true, value_name = "FILE")]
+    database: Option<PathBuf>,
+    /// Say more (twice: still more)
+    #[arg(short, long, global = true, action = clap::ArgAction::Count)]
+    verbose: u8,
+    /// Say less
+    #[arg(short, long, global = true, action = clap::ArgAction::Count)]
+    quiet: u8,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// The daemon, in the foreground, until SIGTERM or SIGINT
+    #[command(after_help = "Example:\n  ferryd run --config /etc/ferryd/ferryd.toml")]
+    Run,
+    /// Deliver all there is, then exit: 0 when all is delivered, 3 when not
+    #[command(after_help = "Example:\n  ferryd drain --user 7 --timeout 10m")]
+    Drain {
+        /// Only this user's records
+        #[arg(long, value_name = "ID", allow_negative_numbers = true)]
+        user: Option<i64>,
+        /// Stop after this time (500ms, 30s, 5m, 6h, 7d)
+        #[arg(long, value_name = "D", value_parser = config::parse_duration)]
+        timeout: Option<Duration>,
+        /// One pass, no waiting for retries
+        #[arg(long)]
+        once: bool,
+    },
+    /// Put rows from a file into user_record, all or nothing
+    #[command(
+        after_help = "The CSV header, or the JSON keys, name columns of user_record; id may be left out. An empty CSV field is NULL.\nA row whose id is there with the same content is skipped.\n\nExample:\n  ferryd import records.csv\n  zcat records.jsonl.gz | ferryd import - --format jsonl"
+    )]
+    Import {
+        /// The file; - is standard input
+        file: PathBuf,
+        /// How it is written [default: by the file's name, else csv]
+        #[arg(long, value_enum)]
+        format: Option<Format>,
+        /// Change rows whose id is there with other content
+        #[arg(long)]
+        replace: bool,
+    },
+    /// What is waiting, delivered and failed; with the daemon up or down
+    #[command(after_help = "Example:\n  ferryd status --json")]
+    Status {
+        /// One JSON object, with the columns of delivery_summary as keys
+        #[arg(long)]
+        json: bool,
+        /// Again every second
+        #[arg(long)]
+        watch: bool,
+    },
+    /// Check configuration, file, schema, integrity and permissions
+    #[command(after_help = "Example:\n  ferryd check --probe")]
+    Check {
+        /// Also connect to the API
+        #[arg(long)]
+        probe: bool,
+    },
+    /// Write a commented ferryd.toml and an empty database; never overwrites
+    #[command(after_help = "Example:\n  ferryd init --config ferryd.toml")]
+    Init,
+    /// A loopback API to try things against; prints what it received
+    #[command(after_help = "Example:\n  ferryd receiver --listen 127.0.0.1:8080 --fail-rate 0.1")]
+    Receiver {
+        /// Loopback address
+        #[arg(long, value_name = "A", default_value = "127.0.0.1:8080")]
+        listen: SocketAddr,
+        /// Wait this long before each answer
+        #[arg(long, value_name = "D", value_parser = config::parse_duration, default_value = "0s")]
+        latency: Duration,
+        /// Share of requests to refuse, 0 to 1
+        #[arg(long, value_name = "P", value_parser = share, default_value = "0")]
+        fail_rate: f64,
+        /// Status of refused requests
+        #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(100..=999), default_value = "500")]
+        fail_status: u16,
+        /// Status of all other requests
+        #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(100..=999), default_value = "200")]
+        status: u16,
+        /// Retry-After of refused requests, in seconds
+        #[arg(long, value_name = "S")]
+        retry_after: Option<u64>,
+        /// Print only the summary at the end
+        #[arg(long)]
+        summary: bool,
+    },
+    /// The main job with nothing installed: made-up records, own receiver, live progress
+    #[command(after_help = "Example:\n  ferryd demo --records 100000 --fail-rate 0.2")]
+    Demo {
+        /// Made-up records
+        #[arg(long, value_name = "N", default_value = "20000")]
+        records: u64,
+        /// Share of requests that the receiver refuses, 0 to 0.9
+        #[arg(long, value_name = "P", value_parser = share_below_one, default_value = "0.1")]
+        fail_rate: f64,
+    },
+}
+
+fn share(text: &str) -> Result<f64, String> {
+    match text.parse::<f64>() {
+        Ok(share) if (0.0..=1.0).contains(&share) => Ok(share),
+        _ => Err("must be a number from 0 to 1".into()),
+    }
+}
+
+fn share_below_one(text: &str) -> Result<f64, String> {
+    match share(text) {
+        Ok(share) if share <= 0.9 => Ok(share),
+        _ => Err("must be a number from 0 to 0.9".into()),
+    }
+}
+
+/// How a command ended that did not fail.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Outcome {
+    /// It did what it was asked to.
+    Done,
+    /// `drain` ended with records not delivered.
+    NotDelivered,
+}
+
+impl Cli {
+    /// Runs the command.
+    ///
+    /// # Errors
+    /// What keeps it from doing its work; the exit code follows from the error's type.
+    pub fn run(self) -> anyhow::Result<Outcome> {
+        let usual = match self.command {
+            Command::Run => LevelFilter::Info,
+            Command::Demo { .. } => LevelFilter::Error,
+            _ => LevelFilter::Warn,
+        };
+        logging::start(usual, self.common.verbose, self.common.quiet);
+        let flags = Flags {
+            config: self.common.config,
+            database: self.common.database,
+        };
+        let quiet = self.common.quiet > 0;
+        match self.command {
+            Command::Run => run::run(&load(&flags)?.config, &stop::on_signal()?)?,
+            Command::Drain {
+                user,
+                timeout,
+                once,
+            } => {
+                let options = drain::Options {
+                    user,
+                    timeout,
+                    once,
+                };
+                let report = drain::run(&load(&flags)?.config, &options, &stop::on_signal()?)?;
+                say(quiet, &report.to_string());
+                if report.counts.undelivered() > 0 {
+                    return Ok(Outcome::NotDelivered);
+                }
+            }
+            Command::Import {
+                file,
+                format,
+                replace,
+            } => {
+                let options = import::Options {
+                    source: file,
+                    format,
+                    replace,
+                };
+                let database = load(&flags)?.config.database.path;
+                let imported = import::run(&database, &options)?;
+                say(quiet, &format!("{imported} into {}", database.display()));
+            }
+            Command::Status { json, watch } => {
+                let database = load(&flags)?.config.database.path;
+                status::run(
+                    &database,
+                    status::Options { json, watch },
+                    &stop::on_signal()?,
+                )?;
+            }
+            Command::Check { probe } => check::run(&load(&flags)?, probe)?,
+            Command::Init => init::run(&flags)?,
+            Command::Receiver {
+                listen,
+                latency,
+                fail_rate,
+                fail_status,
+                status,
+                retry_after,
+                summary,
+            } => {
+                let options = receiver::Options {
+                    listen,
+                    latency,
+                    fail_rate,
+                    fail_status,
+                    status,
+                    retry_after,
+                    print: !summary && !quiet,
+                };
+                receiver::run(options, &stop::on_signal()?)?;
+            }
+            Command::Demo { records, fail_rate } => {
+                let options = demo::Options { records, fail_rate };
+                if demo::run(options, &stop::on_signal()?)? != drain::Ended::Done {
+                    return Ok(Outcome::NotDelivered);
+                }
+            }
+        }
+        Ok(Outcome::Done)
+    }
+}
+
+fn load(flags: &Flags) -> Result<Loaded, config::ConfigError> {
+    config::load(flags)
+}
+
+fn say(quiet: bool, line: &str) {
+    if !quiet {
+        println!("{line}");
+    }
+}

@@ -1,0 +1,219 @@
+//! The file: opening it in named phases, and the errors of doing so.
+//!
+//! SQLite alone may open the database, its -wal and its -shm in this process: closing any other descriptor of them
+//! would drop SQLite's POSIX locks (<https://sqlite.org/howtocorrupt.html> §2.2). A file that is not ours is refused
+//! before anything is written to it.
+
+pub mod batches;
+pub mod pool;
+pub mod records;
+pub mod schema;
+pub mod settle;
+pub mod summary;
+pub mod writer;
+
+use rusqlite::config::DbConfig;
+use rusqlite::{Connection, ErrorCode, OpenFlags};
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use crate::config::Durability;
+
+/// `PRAGMA application_id` of a ferryd file: "FERY".
+pub const APPLICATION_ID: i32 = 0x4645_5259;
+
+/// How long a statement waits for another program's lock before it reports it.
+const BUSY_TIMEOUT: Duration = Duration::from_secs(5);
+
+/// Pages in the -wal (4 KiB each) after which a commit also checkpoints: the -wal stays below 4 MB.
+const CHECKPOINT_PAGES: i32 = 800;
+
+/// Why a database cannot be used. The message names cause and remedy in one line.
+#[derive(Debug, thiserror::Error)]
+pub enum OpenError {
+    /// There is no file, and this command does not make one.
+    #[error("{}: there is no such database; make one with `ferryd init` or `ferryd import`", .0.display())]
+    Missing(PathBuf),
+    /// The file is a database of something else.
+    #[error("{}: {reason}; set database.path to another file", .path.display())]
+    Foreign {
+        /// The database.
+        path: PathBuf,
+        /// What shows it.
+        reason: String,
+    },
+    /// The file has no ferryd tables yet.
+    #[error("{}: ferryd has not set this database up yet; `ferryd init` or `ferryd run` does", .0.display())]
+    NotSetUp(PathBuf),
+    /// The file was written by a newer ferryd.
+    #[error("{}: the file has schema {found}, this ferryd knows up to {known}; install the newer ferryd again", .path.display())]
+    Newer {
+        /// The database.
+        path: PathBuf,
+        /// Its schema version.
+        found: i32,
+        /// The newest that this program knows.
+        known: i32,
+    },
+    /// `user_record` is there, but lacks what ferryd needs.
+    #[error("{}: the table user_record cannot be adopted: {reason}", .path.display())]
+    NotAdoptable {
+        /// The database.
+        path: PathBuf,
+        /// What is missing or wrong.
+        reason: String,
+    },
+    /// SQLite says that the file is damaged or no database.
+    #[error("{}: the file is damaged or not a database ({reason}); restore a backup, or save what is left with `sqlite3 FILE .recover`", .path.display())]
+    Corrupt {
+        /// The database.
+        path: PathBuf,
+        /// SQLite's words.
+        reason: String,
+    },
+    /// The file cannot be made.
+    #[error("{}: the database cannot be created ({reason}); make the directory and give this user the right to write there", .path.display())]
+    CannotCreate {
+        /// The database.
+        path: PathBuf,
+        /// What failed.
+        reason: String,
+    },
+    /// The file or its directory may not be read or written by this user.
+    #[error("{}: no permission ({reason}); give this user read and write access to the file and its directory", .path.display())]
+    Permission {
+        /// The database.
+        path: PathBuf,
+        /// What failed.
+        reason: String,
+    },
+    /// Anything else that SQLite reports.
+    #[error("{}: {source}", .path.display())]
+    Sqlite {
+        /// The database.
+        path: PathBuf,
+        /// SQLite's error.
+        source: rusqlite::Error,
+    },
+}
+
+impl OpenError {
+    /// Sorts SQLite's errors into those above.
+    fn of(path: &Path, source: rusqlite::Error) -> OpenError {
+        let path = path.to_path_buf();
+        let reason = source.to_string();
+        match source.sqlite_error_code() {
+            Some(ErrorCode::DatabaseCorrupt | ErrorCode::NotADatabase) => {
+                OpenError::Corrupt { path, reason }
+            }
+            Some(ErrorCode::ReadOnly | ErrorCode::PermissionDenied) => {
+                OpenError::Permission { path, reason }
+            }
+            Some(ErrorCode::CannotOpen) if path.exists() => OpenError::Permission { path, reason },
+            Some(ErrorCode::CannotOpen) => OpenError::CannotCreate { path, reason },
+            _ => OpenError::Sqlite { path, source },
+        }
+    }
+}
+
+/// Makes the database, or brings its schema up to this version, if that is needed. The caller holds the instance lock.
+///
+/// # Errors
+/// When the file is refused; then it is as it was.
+pub fn set_up(path: &Path) -> Result<(), OpenError> {
+    if path.exists() {
+        schema::inspect(path)?;
+    }
+    let mut conn = Connection::open_with_flags(
+        path,
+        OpenFlags::SQLITE_OPEN_READ_WRITE
+            | OpenFlags::SQLITE_OPEN_CREATE
+            | OpenFlags::SQLITE_OPEN_NO_MUTEX,
+    )
+    .map_err(|e| OpenError::of(path, e))?;
+    schema::migrate(&mut conn).map_err(|e| OpenError::of(path, e))
+}
+
+/// Whether [`set_up`] has something to do.
+///
+/// # Errors
+/// When the file is refused.
+pub fn needs_set_up(path: &Path) -> Result<bool, OpenError> {
+    Ok(!path.exists() || !schema::inspect(path)?.is_current())
+}
+
+/// A connection that may write. Only the writer thread and `import` have one.
+///
+/// # Errors
+/// When there is no such file, or it cannot be opened for writing.
+pub fn open_writer(path: &Path, durability: Durability) -> Result<Connection, OpenError> {
+    let conn = open(path, OpenFlags::SQLITE_OPEN_READ_WRITE)?;
+    prepare_writer(&conn, durability).map_err(|e| OpenError::of(path, e))?;
+    Ok(conn)
+}
+
+/// A connection that cannot write, with a small page cache.
+///
+/// # Errors
+/// When there is no such file, or it cannot be read.
+pub fn open_reader(path: &Path) -> Result<Connection, OpenError> {
+    let conn = open(path, OpenFlags::SQLITE_OPEN_READ_ONLY)?;
+    // 128 KiB of cache reads as fast as SQLite's default of 2 MB here, and there may be a dozen readers.
+    let pragmas = "PRAGMA query_only = ON; PRAGMA cache_size = -128;";
+    conn.execute_batch(pragmas)
+        .map_err(|e| OpenError::of(path, e))?;
+    Ok(conn)
+}
+
+/// A reader for the commands that only look: refuses what is not a ferryd file of this version.
+///
+/// # Errors
+/// When the file is missing, refused or not set up.
+pub fn open_to_look(path: &Path) -> Result<Connection, OpenError> {
+    if !path.exists() {
+        return Err(OpenError::Missing(path.to_path_buf()));
+    }
+    if !schema::inspect(path)?.is_ours() {
+        return Err(OpenError::NotSetUp(path.to_path_buf()));
+    }
+    open_reader(path)
+}
+
+fn open(path: &Path, mode: OpenFlags) -> Result<Connection, OpenError> {
+    if !path.exists() {
+        return Err(OpenError::Missing(path.to_path_buf()));
+    }
+    let conn = Connection::open_with_flags(path, mode | OpenFlags::SQLITE_OPEN_NO_MUTEX)
+        .map_err(|e| OpenError::of(path, e))?;
+    conn.busy_timeout(BUSY_TIMEOUT)
+        .and_then(|()| keep_wal(&conn))
+        .map_err(|e| OpenError::of(path, e))?;
+    conn.set_prepared_statement_cache_capacity(64);
+    Ok(conn)
+}
+
+/// Leaves the -wal and -shm in place when the last connection closes: members of the file's group who may not write to
+/// the directory can then read a stopped database.
+fn keep_wal(conn: &Connection) -> rusqlite::Result<()> {
+    conn.set_db_config(DbConfig::SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, true)?;
+    Ok(())
+}
+
+fn prepare_writer(conn: &Connection, durability: Durability) -> rusqlite::Result<()> {
+    let synchronous = match durability {
+        Durability::Normal => "NORMAL",
+        Durability::Full => "FULL",
+    };
+    conn.pragma_update(None, "foreign_keys", true)?;
+    conn.pragma_update(None, "synchronous", synchronous)?;
+    conn.pragma_update(None, "wal_autocheckpoint", CHECKPOINT_PAGES)?;
+    Ok(())
+}
+
+/// Writes the -wal back into the database, as far as readers let it. Never blocks anybody.
+///
+/// # Errors
+/// When the checkpoint fails other than by being busy.
+pub fn checkpoint(conn: &Connection) -> rusqlite::Result<()> {
+    conn.query_row("PRAGMA wal_checkpoint(PASSIVE)", [], |_| Ok(()))
+}

@@ -1,0 +1,299 @@
+//! Planning, claiming and rescuing batches.
+//!
+//! All of this runs in the writer's transactions. A record is planned exactly once: the cursor and the new batch move in
+//! the same transaction, and a batch that was planned is never renumbered or planned again.
+
+use rusqlite::{Connection, OptionalExtension, Row, named_params};
+use std::time::Duration;
+
+use crate::batch::{Claim, Fence, IdRange};
+use crate::time::Timestamp;
+
+/// Users planned in one transaction.
+const USERS_A_ROUND: u32 = 64;
+
+/// Which part of the file a process works on.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Scope {
+    /// Only this user's records; `None` is all users.
+    pub user: Option<i64>,
+    /// Take up FAILED batches that were due by then; `None` is: when they become due.
+    pub due_by: Option<Timestamp>,
+}
+
+/// How records are cut into batches.
+#[derive(Debug, Clone, Copy)]
+pub struct Cut {
+    /// Records in a full batch.
+    pub batch_size: u32,
+    /// How long a short batch waits for more rows.
+    pub linger: Duration,
+}
+
+/// What a round of planning did.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Round {
+    /// Batches that are PENDING now.
+    pub batches: u32,
+    /// The last user that had a turn; the next round starts behind it.
+    pub last_user: Option<i64>,
+}
+
+/// Gives each of the next users behind `after` one turn: at most one batch of late rows and one of new rows.
+///
+/// # Errors
+/// SQLite's.
+pub fn plan(
+    conn: &Connection,
+    scope: Scope,
+    cut: Cut,
+    after: Option<i64>,
+    now: Timestamp,
+) -> rusqlite::Result<Round> {
+    let mut round = Round::default();
+    let Some(from) = after.map_or(Some(i64::MIN), |user| user.checked_add(1)) else {
+        return Ok(round);
+    };
+    let ripe_before = if cut.linger.is_zero() {
+        "9999".to_string() // later than every time, so that a clock set back holds nobody up
+    } else {
+        now.minus(cut.linger).to_string()
+    };
+    let mut statement = conn.prepare_cached(include_str!("../../sql/plan/ripe_users.sql"))?;
+    let users: Vec<i64> = statement
+        .query_map(
+            named_params! {
+                ":from": from,
+                ":user": scope.user,
+                ":batch_size": cut.batch_size,
+                ":ripe_before": ripe_before,
+                ":users": USERS_A_ROUND,
+            },
+            |row| row.get(0),
+        )?
+        .collect::<rusqlite::Result<_>>()?;
+    for user in users {
+        round.batches += plan_user(conn, user, cut.batch_size, now)?;
+        round.last_user = Some(user);
+    }
+    Ok(round)
+}
+
+fn plan_user(
+    conn: &Connection,
+    user: i64,
+    batch_size: u32,
+    now: Timestamp,
+) -> rusqlite::Result<u32> {
+    let (mut planned_through, mut next_offset) = conn
+        .prepare_cached(include_str!("../../sql/plan/cursor.sql"))?
+        .query_row(named_params! {":user": user}, |row| {
+            Ok((row.get::<_, Option<i64>>(0)?, row.get::<_, i64>(1)?))
+        })
+        .optional()?
+        .unwrap_or((None, 0));
+
+    let mut batches = 0;
+    let late = cut_late(conn, user, batch_size)?;
+    if let Some(page) = late {
+        let batch = insert_batch(conn, user, next_offset, page, "LATE", now)?;
+        conn.prepare_cached(include_str!("../../sql/plan/name_late_batch.sql"))?
+            .execute(named_params! {":batch": batch, ":user": user, ":end_id": page.ids.last})?;
+        next_offset += 1;
+        batches += 1;
+    }
+    let fresh = cut_range(conn, user, planned_through, batch_size)?;
+    if let Some(page) = fresh {
+        insert_batch(conn, user, next_offset, page, "RANGE", now)?;
+        planned_through = Some(page.ids.last);
+        next_offset += 1;
+        batches += 1;
+    }
+    if batches > 0 {
+        conn.prepare_cached(include_str!("../../sql/plan/move_cursor.sql"))?
+            .execute(named_params! {
+                ":user": user,
+                ":planned_through": planned_through,
+                ":next_offset": next_offset,
+            })?;
+    }
+    let planned = |page: Option<Page>| page.map_or(0, |page| page.records);
+    let full = i64::from(batch_size);
+    if planned(late) < full && planned(fresh) < full {
+        conn.prepare_cached(include_str!("../../sql/plan/close_backlog.sql"))?
+            .execute(named_params! {":user": user})?;
+    } else {
+        conn.prepare_cached(include_str!("../../sql/plan/shrink_backlog.sql"))?
+            .execute(named_params! {":user": user, ":planned": planned(late) + planned(fresh)})?;
+    }
+    Ok(batches)
+}
+
+/// A page of records to make a batch of.
+#[derive(Clone, Copy)]
+struct Page {
+    records: i64,
+    ids: IdRange,
+}
+
+impl Page {
+    fn read(row: &Row) -> rusqlite::Result<Option<Page>> {
+        let records = row.get(0)?;
+        if records == 0 {
+            return Ok(None);
+        }
+        let ids = IdRange {
+            first: row.get(1)?,
+            last: row.get(2)?,
+        };
+        Ok(Some(Page { records, ids }))
+    }
+}
+
+fn cut_late(conn: &Connection, user: i64, batch_size: u32) -> rusqlite::Result<Option<Page>> {
+    conn.prepare_cached(include_str!("../../sql/plan/cut_late.sql"))?
+        .query_row(
+            named_params! {":user": user, ":batch_size": batch_size},
+            Page::read,
+        )
+}
+
+fn cut_range(
+    conn: &Connection,
+    user: i64,
+    planned_through: Option<i64>,
+    batch_size: u32,
+) -> rusqlite::Result<Option<Page>> {
+    let unplanned = match planned_through {
+        None => IdRange::ALL,
+        Some(id) => match IdRange::ALL.above(id) {
+            Some(range) => range,
+            None => return Ok(None),
+        },
+    };
+    conn.prepare_cached(include_str!("../../sql/plan/cut_range.sql"))?
+        .query_row(
+            named_params! {":user": user, ":from": unplanned.first, ":batch_size": batch_size},
+            Page::read,
+        )
+}
+
+fn insert_batch(
+    conn: &Connection,
+    user: i64,
+    batch_offset: i64,
+    page: Page,
+    kind: &str,
+    now: Timestamp,
+) -> rusqlite::Result<i64> {
+    conn.prepare_cached(include_str!("../../sql/plan/insert_batch.sql"))?
+        .insert(named_params! {
+            ":user": user,
+            ":batch_offset": batch_offset,
+            ":batch_size": page.records,
+            ":kind": kind,
+            ":start_id": page.ids.first,
+            ":end_id": page.ids.last,
+            ":now": now.to_string(),
+        })
+}
+
+/// When the next short batch is ripe, if one is waiting for more rows.
+///
+/// # Errors
+/// SQLite's.
+pub fn linger_end(
+    conn: &Connection,
+    scope: Scope,
+    linger: Duration,
+) -> rusqlite::Result<Option<Timestamp>> {
+    let since: Option<String> = conn
+        .prepare_cached(include_str!("../../sql/plan/next_linger_end.sql"))?
+        .query_row(named_params! {":user": scope.user}, |row| row.get(0))?;
+    let since = since.and_then(|text| Timestamp::parse(&text).ok());
+    Ok(since.map(|since| since.plus(linger)))
+}
+
+/// Takes up to `batches` batches for workers: FAILED ones that are due, then PENDING ones.
+///
+/// # Errors
+/// SQLite's.
+pub fn claim(
+    conn: &Connection,
+    scope: Scope,
+    batches: usize,
+    now: Timestamp,
+) -> rusqlite::Result<Vec<Claim>> {
+    let due = scope.due_by.unwrap_or(now).to_string();
+    let mut claims = Vec::new();
+    let mut statement = conn.prepare_cached(include_str!("../../sql/claim/due_batches.sql"))?;
+    let mut ids: Vec<i64> = statement
+        .query_map(
+            named_params! {":due": due, ":user": scope.user, ":batches": batches as i64},
+            |row| row.get(0),
+        )?
+        .collect::<rusqlite::Result<_>>()?;
+    let mut statement = conn.prepare_cached(include_str!("../../sql/claim/pending_batches.sql"))?;
+    let room = batches - ids.len();
+    let pending = statement.query_map(
+        named_params! {":user": scope.user, ":batches": room as i64},
+        |row| row.get(0),
+    )?;
+    for id in pending {
+        ids.push(id?);
+    }
+    for id in ids {
+        claims.extend(claim_batch(conn, id, now)?);
+    }
+    Ok(claims)
+}
+
+fn claim_batch(conn: &Connection, batch: i64, now: Timestamp) -> rusqlite::Result<Option<Claim>> {
+    conn.prepare_cached(include_str!("../../sql/claim/claim_batch.sql"))?
+        .query_row(
+            named_params! {":batch": batch, ":now": now.to_string()},
+            |row| {
+                let range = IdRange {
+                    first: row.get("start_id")?,
+                    last: row.get("end_id")?,
+                };
+                let sent_through: Option<i64> = row.get("sent_through")?;
+                let late = row.get_ref("kind")?.as_str()? == "LATE";
+                Ok(Claim {
+                    fence: Fence {
+                        batch_id: batch,
+                        claim: row.get("claim")?,
+                    },
+                    user_id: row.get("user_id")?,
+                    batch_offset: row.get("batch_offset")?,
+                    attempt: row.get("retry_count")?,
+                    unsent: match sent_through {
+                        _ if late => None,
+                        None => Some(range),
+                        Some(id) => range.above(id),
+                    },
+                })
+            },
+        )
+        .optional()
+}
+
+/// Makes every RUNNING batch PENDING again and returns how many there were. Only for a process that holds the instance
+/// lock and has no worker at work.
+///
+/// # Errors
+/// SQLite's.
+pub fn rescue(conn: &Connection) -> rusqlite::Result<usize> {
+    conn.execute(include_str!("../../sql/claim/rescue.sql"), [])
+}
+
+/// When the next FAILED batch becomes due that is not due at `now`.
+///
+/// # Errors
+/// SQLite's.
+pub fn next_due(conn: &Connection, now: Timestamp) -> rusqlite::Result<Option<Timestamp>> {
+    let due: Option<String> = conn
+        .prepare_cached(include_str!("../../sql/claim/next_due.sql"))?
+        .query_row(named_params! {":now": now.to_string()}, |row| row.get(0))?;
+    Ok(due.and_then(|text| Timestamp::parse(&text).ok()))
+}

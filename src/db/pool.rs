@@ -1,0 +1,53 @@
+//! Readers: a pool of connections that cannot write.
+//!
+//! No caller may keep one across a request to the API: a forgotten read transaction lets the -wal grow without bound.
+
+use rusqlite::Connection;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+
+use super::OpenError;
+
+/// A pool of read-only connections.
+pub type Readers = r2d2::Pool<ReaderManager>;
+
+/// Opens readers of one file for r2d2.
+#[derive(Debug)]
+pub struct ReaderManager {
+    path: PathBuf,
+}
+
+impl r2d2::ManageConnection for ReaderManager {
+    type Connection = Connection;
+    type Error = OpenError;
+
+    fn connect(&self) -> Result<Connection, OpenError> {
+        super::open_reader(&self.path)
+    }
+
+    fn is_valid(&self, _: &mut Connection) -> Result<(), OpenError> {
+        Ok(())
+    }
+
+    /// A reader that comes back with a transaction open is closed, never handed on.
+    fn has_broken(&self, conn: &mut Connection) -> bool {
+        !conn.is_autocommit()
+    }
+}
+
+/// Opens a pool of at most `size` readers of a database that is set up.
+///
+/// # Errors
+/// When the first reader cannot be opened.
+pub fn open(path: PathBuf, size: u32) -> Result<Readers, r2d2::Error> {
+    r2d2::Pool::builder()
+        .max_size(size)
+        .min_idle(Some(1))
+        .max_lifetime(None)
+        .idle_timeout(None)
+        .test_on_check_out(false)
+        .connection_timeout(Duration::from_secs(5))
+        .thread_pool(Arc::new(scheduled_thread_pool::ScheduledThreadPool::new(1)))
+        .build(ReaderManager { path })
+}

@@ -1,0 +1,114 @@
+//! Loading records for a worker, in short pages.
+//!
+//! A page is read in one short transaction and held in memory; the reader goes back before anything is sent.
+
+use rusqlite::types::ValueRef;
+use rusqlite::{Connection, Row, named_params};
+
+use crate::batch::{Claim, IdRange};
+use crate::record::{Record, Value};
+
+/// The two ways to a batch's records, with the columns of the body filled in.
+#[derive(Debug, Clone)]
+pub struct Loader {
+    range_sql: String,
+    undelivered_sql: String,
+}
+
+impl Loader {
+    /// A loader of these columns of `user_record`.
+    pub fn new<'a>(columns: impl Iterator<Item = &'a str>) -> Loader {
+        let mut list = String::new();
+        for column in columns {
+            // An identifier in SQL is quoted by doubling its quotes.
+            list.push_str(", user_record.\"");
+            list.push_str(&column.replace('"', "\"\""));
+            list.push('"');
+        }
+        let fill = |sql: &str| sql.replace("{columns}\n", &format!("{list}\n"));
+        Loader {
+            range_sql: fill(include_str!("../../sql/load/load_range.sql")),
+            undelivered_sql: fill(include_str!("../../sql/load/load_undelivered.sql")),
+        }
+    }
+
+    /// Up to `records` records of `ids` that no attempt has reached.
+    ///
+    /// # Errors
+    /// SQLite's, for example when a column of the body does not exist.
+    pub fn load_range(
+        &self,
+        conn: &Connection,
+        user: i64,
+        ids: IdRange,
+        records: usize,
+    ) -> rusqlite::Result<Vec<Record>> {
+        conn.prepare_cached(&self.range_sql)?
+            .query_map(
+                named_params! {
+                    ":user": user,
+                    ":first": ids.first,
+                    ":last": ids.last,
+                    ":records": records as i64,
+                },
+                read_record,
+            )?
+            .collect()
+    }
+
+    /// Up to `records` records of `ids` that this attempt has to send again, or that came in late.
+    ///
+    /// # Errors
+    /// As for [`Loader::load_range`].
+    pub fn load_undelivered(
+        &self,
+        conn: &Connection,
+        claim: &Claim,
+        ids: IdRange,
+        records: usize,
+    ) -> rusqlite::Result<Vec<Record>> {
+        conn.prepare_cached(&self.undelivered_sql)?
+            .query_map(
+                named_params! {
+                    ":batch": claim.fence.batch_id,
+                    ":attempt": claim.attempt,
+                    ":first": ids.first,
+                    ":last": ids.last,
+                    ":records": records as i64,
+                },
+                read_record,
+            )?
+            .collect()
+    }
+
+    /// Whether the columns exist.
+    ///
+    /// # Errors
+    /// SQLite's words for the first that does not.
+    pub fn check(&self, conn: &Connection) -> rusqlite::Result<()> {
+        conn.prepare(&self.range_sql).map(drop)
+    }
+}
+
+fn read_record(row: &Row) -> rusqlite::Result<Record> {
+    let columns = row.as_ref().column_count();
+    let values = (2..columns).map(|i| Ok(read_value(row.get_ref(i)?)));
+    Ok(Record {
+        id: row.get(0)?,
+        attempts: row.get(1)?,
+        values: values.collect::<rusqlite::Result<_>>()?,
+    })
+}
+
+fn read_value(value: ValueRef) -> Value {
+    match value {
+        ValueRef::Null => Value::Null,
+        ValueRef::Integer(i) => Value::Integer(i),
+        ValueRef::Real(f) => Value::Real(f),
+        ValueRef::Text(bytes) => match std::str::from_utf8(bytes) {
+            Ok(text) => Value::Text(text.to_string()),
+            Err(_) => Value::Bytes,
+        },
+        ValueRef::Blob(_) => Value::Bytes,
+    }
+}

@@ -1,0 +1,236 @@
+//! The schema: what a file is, and how it becomes one of this version.
+//!
+//! Migrations only go forward: `user_version` is the number of those that were applied. Triggers and views hold no data
+//! and are made anew whenever their text differs. Nothing is written before [`inspect`] has agreed.
+
+use rusqlite::{Connection, OptionalExtension, TransactionBehavior};
+use std::path::Path;
+
+use super::{APPLICATION_ID, OpenError};
+
+const MIGRATIONS: &[&str] = &[include_str!("../../sql/schema/0001_first.sql")];
+
+/// Kind, name and text of what is made anew when it changes.
+const PROGRAMS: &[(&str, &str, &str)] = &[
+    (
+        "view",
+        "record_arrival",
+        include_str!("../../sql/views/record_arrival.sql"),
+    ),
+    (
+        "view",
+        "record_departure",
+        include_str!("../../sql/views/record_departure.sql"),
+    ),
+    (
+        "view",
+        "delivery_summary",
+        include_str!("../../sql/views/delivery_summary.sql"),
+    ),
+    (
+        "view",
+        "user_progress",
+        include_str!("../../sql/views/user_progress.sql"),
+    ),
+    (
+        "view",
+        "failed_batches",
+        include_str!("../../sql/views/failed_batches.sql"),
+    ),
+    (
+        "view",
+        "undelivered",
+        include_str!("../../sql/views/undelivered.sql"),
+    ),
+    (
+        "view",
+        "recent_batches",
+        include_str!("../../sql/views/recent_batches.sql"),
+    ),
+    (
+        "trigger",
+        "record_arrives",
+        include_str!("../../sql/triggers/record_arrives.sql"),
+    ),
+    (
+        "trigger",
+        "record_departs",
+        include_str!("../../sql/triggers/record_departs.sql"),
+    ),
+    (
+        "trigger",
+        "ferryd_record_inserted",
+        include_str!("../../sql/triggers/ferryd_record_inserted.sql"),
+    ),
+    (
+        "trigger",
+        "ferryd_record_deleted",
+        include_str!("../../sql/triggers/ferryd_record_deleted.sql"),
+    ),
+    (
+        "trigger",
+        "ferryd_record_moved",
+        include_str!("../../sql/triggers/ferryd_record_moved.sql"),
+    ),
+    (
+        "trigger",
+        "batch_succeeds",
+        include_str!("../../sql/triggers/batch_succeeds.sql"),
+    ),
+    (
+        "trigger",
+        "success_is_final",
+        include_str!("../../sql/triggers/success_is_final.sql"),
+    ),
+    (
+        "trigger",
+        "command_is_legal",
+        include_str!("../../sql/triggers/command_is_legal.sql"),
+    ),
+];
+
+/// The newest schema that this program knows.
+pub const VERSION: i32 = MIGRATIONS.len() as i32;
+
+/// What a file turned out to be.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Found {
+    /// No ferryd file yet, but one that may become one.
+    Usable,
+    /// A ferryd file.
+    Ours {
+        /// Its schema is of this version, triggers and views included.
+        current: bool,
+    },
+}
+
+impl Found {
+    /// A ferryd file of any version.
+    pub fn is_ours(self) -> bool {
+        self != Found::Usable
+    }
+
+    /// Nothing to do to it.
+    pub fn is_current(self) -> bool {
+        self == Found::Ours { current: true }
+    }
+}
+
+/// Looks at a file without writing to it.
+///
+/// # Errors
+/// When the file is damaged, foreign, newer, or holds a `user_record` that cannot be adopted.
+pub fn inspect(path: &Path) -> Result<Found, OpenError> {
+    let conn = super::open_reader(path)?;
+    let of = |e| OpenError::of(path, e);
+    let application_id: i32 = pragma(&conn, "application_id").map_err(of)?;
+    let version: i32 = pragma(&conn, "user_version").map_err(of)?;
+    if application_id == APPLICATION_ID {
+        if version > VERSION {
+            return Err(OpenError::Newer {
+                path: path.to_path_buf(),
+                found: version,
+                known: VERSION,
+            });
+        }
+        let current = version == VERSION && programs_are_current(&conn).map_err(of)?;
+        return Ok(Found::Ours { current });
+    }
+    let foreign = |reason: String| OpenError::Foreign {
+        path: path.to_path_buf(),
+        reason,
+    };
+    if application_id != 0 {
+        return Err(foreign(format!(
+            "the file belongs to another application (application_id {application_id:#010x})"
+        )));
+    }
+    if version != 0 {
+        return Err(foreign(format!(
+            "another program keeps its schema version in this file (user_version {version}), where ferryd would keep its own"
+        )));
+    }
+    match adoption_obstacle(&conn).map_err(of)? {
+        None => Ok(Found::Usable),
+        Some(reason) => Err(OpenError::NotAdoptable {
+            path: path.to_path_buf(),
+            reason,
+        }),
+    }
+}
+
+/// Brings an inspected file to this version, all or nothing.
+pub(super) fn migrate(conn: &mut Connection) -> rusqlite::Result<()> {
+    conn.busy_timeout(super::BUSY_TIMEOUT)?;
+    super::keep_wal(conn)?;
+    // The journal mode cannot change inside a transaction.
+    conn.pragma_update(None, "journal_mode", "WAL")?;
+    conn.pragma_update(None, "synchronous", "FULL")?;
+    let tx = conn.transaction_with_behavior(TransactionBehavior::Immediate)?;
+    let version: i32 = pragma(&tx, "user_version")?;
+    for migration in MIGRATIONS.iter().skip(version.max(0) as usize) {
+        tx.execute_batch(migration)?;
+    }
+    if !programs_are_current(&tx)? {
+        for (kind, name, _) in PROGRAMS.iter().rev() {
+            tx.execute_batch(&format!("DROP {kind} IF EXISTS {name}"))?;
+        }
+        for (_, _, text) in PROGRAMS {
+            tx.execute_batch(text)?;
+        }
+    }
+    tx.pragma_update(None, "application_id", APPLICATION_ID)?;
+    tx.pragma_update(None, "user_version", VERSION)?;
+    tx.commit()
+}
+
+fn pragma<T: rusqlite::types::FromSql>(conn: &Connection, name: &str) -> rusqlite::Result<T> {
+    conn.pragma_query_value(None, name, |row| row.get(0))
+}
+
+/// SQLite keeps the text of a view or trigger as it was written, without what stands before CREATE.
+fn programs_are_current(conn: &Connection) -> rusqlite::Result<bool> {
+    let sql = "SELECT sql FROM sqlite_schema WHERE type = ?1 AND name = ?2";
+    let mut stored = conn.prepare(sql)?;
+    for (kind, name, text) in PROGRAMS {
+        let now: Option<String> = stored
+            .query_row([kind, name], |row| row.get(0))
+            .optional()?;
+        let wanted = text.find("CREATE").map(|at| text[at..].trim_end());
+        if now.as_deref() != wanted {
+            return Ok(false);
+        }
+    }
+    Ok(true)
+}
+
+/// Why an existing `user_record` cannot be adopted; `None` when it can, or when there is none.
+fn adoption_obstacle(conn: &Connection) -> rusqlite::Result<Option<String>> {
+    let sql = "SELECT type FROM pragma_table_list WHERE schema = 'main' AND name = 'user_record'";
+    let kind: Option<String> = conn.query_row(sql, [], |row| row.get(0)).optional()?;
+    match kind.as_deref() {
+        None => return Ok(None),
+        Some("table") => {}
+        Some(kind) => return Ok(Some(format!("it is a {kind}, not a table"))),
+    }
+    let sql = "SELECT name, upper(type), pk FROM pragma_table_xinfo('user_record')";
+    let mut statement = conn.prepare(sql)?;
+    let columns: Vec<(String, String, i64)> = statement
+        .query_map([], |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?)))?
+        .collect::<rusqlite::Result<_>>()?;
+    let find = |name: &str| columns.iter().find(|c| c.0.eq_ignore_ascii_case(name));
+    for name in ["id", "user_id", "network_id", "city"] {
+        if find(name).is_none() {
+            return Ok(Some(format!("it has no column {name}")));
+        }
+    }
+    let keys = columns.iter().filter(|c| c.2 > 0).count();
+    if !find("id").is_some_and(|id| id.1 == "INTEGER" && id.2 == 1 && keys == 1) {
+        return Ok(Some("id is not its INTEGER PRIMARY KEY".into()));
+    }
+    // SQLite's rule 1 of column affinity (datatype3.html §3.1): a type with INT in it holds whole numbers.
+    if !find("user_id").is_some_and(|user| user.1.contains("INT")) {
+        return Ok(Some("user_id is not of an integer type".into()));
+    }
+    Ok(None)
+}

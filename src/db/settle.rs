@@ -1,0 +1,219 @@
+//! Settling: the outcomes of an attempt, written down.
+//!
+//! Every write is fenced by the claim: a worker that no longer holds its batch changes nothing. An outcome and the
+//! batch's progress move in one transaction, so that a record can neither be skipped nor sent again.
+
+use rusqlite::{Connection, Row, named_params};
+use std::fmt::Write;
+use std::time::Duration;
+
+use crate::batch::{Claim, Fence};
+use crate::outcome::{Failure, Outcome};
+use crate::time::Timestamp;
+
+/// `error_message` is cut at this many bytes.
+const ERROR_MESSAGE_BYTES: usize = 8 * 1024;
+
+/// Room kept for the last line of a cut `error_message`.
+const LAST_LINE_BYTES: usize = 64;
+
+/// Which way a record came to the worker.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Source {
+    /// From the range of ids that no attempt had reached.
+    Range,
+    /// From `undelivered_record`: sent again, or late.
+    Undelivered,
+}
+
+/// Writes down what became of one record. Returns false when the batch is not this claim's any more.
+///
+/// # Errors
+/// SQLite's.
+pub fn settle(
+    conn: &Connection,
+    claim: &Claim,
+    source: Source,
+    record: i64,
+    outcome: &Outcome,
+) -> rusqlite::Result<bool> {
+    let delivered = *outcome == Outcome::Delivered;
+    if !advance(conn, claim.fence, source, record, delivered)? {
+        return Ok(false);
+    }
+    match outcome {
+        Outcome::Failed(failure) => record_failure(conn, claim, record, failure)?,
+        Outcome::Delivered if source == Source::Undelivered => {
+            forget_undelivered(conn, claim, record)?;
+        }
+        Outcome::Delivered => {}
+    }
+    Ok(true)
+}
+
+fn advance(
+    conn: &Connection,
+    fence: Fence,
+    source: Source,
+    record: i64,
+    delivered: bool,
+) -> rusqlite::Result<bool> {
+    let changed = match source {
+        Source::Range => conn
+            .prepare_cached(include_str!("../../sql/settle/advance.sql"))?
+            .execute(named_params! {
+                ":record": record,
+                ":delivered": delivered,
+                ":batch": fence.batch_id,
+                ":claim": fence.claim,
+            })?,
+        Source::Undelivered => conn
+            .prepare_cached(include_str!("../../sql/settle/count_resent.sql"))?
+            .execute(named_params! {
+                ":delivered": delivered,
+                ":batch": fence.batch_id,
+                ":claim": fence.claim,
+            })?,
+    };
+    Ok(changed == 1)
+}
+
+fn forget_undelivered(conn: &Connection, claim: &Claim, record: i64) -> rusqlite::Result<()> {
+    conn.prepare_cached(include_str!("../../sql/settle/forget_undelivered.sql"))?
+        .execute(named_params! {":record": record, ":batch": claim.fence.batch_id})?;
+    conn.prepare_cached(include_str!("../../sql/settle/leave_out.sql"))?
+        .execute(named_params! {":record": record, ":user": claim.user_id})?;
+    Ok(())
+}
+
+fn record_failure(
+    conn: &Connection,
+    claim: &Claim,
+    record: i64,
+    failure: &Failure,
+) -> rusqlite::Result<()> {
+    conn.prepare_cached(include_str!("../../sql/settle/record_failure.sql"))?
+        .execute(named_params! {
+            ":record": record,
+            ":user": claim.user_id,
+            ":batch": claim.fence.batch_id,
+            ":state": failure.state.word(),
+            ":attempt": claim.attempt,
+            ":http_status": failure.http_status,
+            ":error": failure.error,
+            ":now": Timestamp::now().to_string(),
+        })?;
+    Ok(())
+}
+
+/// How an attempt ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Finished {
+    /// What the batch is now.
+    pub ending: Ending,
+    /// Records that wait for a retry.
+    pub retrying: i64,
+    /// Dead records.
+    pub dead: i64,
+}
+
+/// The status that an attempt leaves behind.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Ending {
+    /// Every record is delivered, or was deleted by its owner.
+    Success,
+    /// Some record waits for a retry, due at this time.
+    Failed(Timestamp),
+    /// None waits, at least one is dead.
+    Dead,
+}
+
+/// Ends an attempt whose every record was settled. `retry_delay` is used when some have to be sent again. Returns
+/// `None` when the batch is not this claim's any more.
+///
+/// # Errors
+/// SQLite's.
+pub fn finish(
+    conn: &Connection,
+    fence: Fence,
+    retry_delay: Duration,
+    busy: Duration,
+) -> rusqlite::Result<Option<Finished>> {
+    let now = Timestamp::now();
+    let (retrying, dead) = conn
+        .prepare_cached(include_str!("../../sql/settle/count_undelivered.sql"))?
+        .query_row(named_params! {":batch": fence.batch_id}, |row| {
+            Ok((row.get::<_, i64>(0)?, row.get::<_, i64>(1)?))
+        })?;
+    let (ending, status) = match (retrying, dead) {
+        (0, 0) => (Ending::Success, "SUCCESS"),
+        (0, _) => (Ending::Dead, "DEAD"),
+        _ => (Ending::Failed(now.plus(retry_delay)), "FAILED"),
+    };
+    let due = match ending {
+        Ending::Failed(due) => Some(due.to_string()),
+        Ending::Success | Ending::Dead => None,
+    };
+    let changed = conn
+        .prepare_cached(include_str!("../../sql/settle/finish.sql"))?
+        .execute(named_params! {
+            ":status": status,
+            ":undelivered": retrying + dead,
+            ":now": now.to_string(),
+            ":due": due,
+            ":busy_ms": busy.as_millis() as i64,
+            ":error_message": error_message(conn, fence.batch_id)?,
+            ":batch": fence.batch_id,
+            ":claim": fence.claim,
+        })?;
+    let finished = Finished {
+        ending,
+        retrying,
+        dead,
+    };
+    Ok((changed == 1).then_some(finished))
+}
+
+/// Ends an attempt that broke off because of a fault in ferryd itself.
+///
+/// # Errors
+/// SQLite's.
+pub fn break_off(conn: &Connection, fence: Fence, retry_delay: Duration) -> rusqlite::Result<()> {
+    let now = Timestamp::now();
+    conn.prepare_cached(include_str!("../../sql/settle/break_off.sql"))?
+        .execute(named_params! {
+            ":now": now.to_string(),
+            ":due": now.plus(retry_delay).to_string(),
+            ":batch": fence.batch_id,
+            ":claim": fence.claim,
+        })?;
+    Ok(())
+}
+
+/// One line per undelivered record, in id order, at most 8 KiB; `None` when there is none.
+fn error_message(conn: &Connection, batch: i64) -> rusqlite::Result<Option<String>> {
+    let mut statement =
+        conn.prepare_cached(include_str!("../../sql/settle/errors_of_batch.sql"))?;
+    let mut rows = statement.query(named_params! {":batch": batch})?;
+    let mut text = String::new();
+    let mut more = 0;
+    while let Some(row) = rows.next()? {
+        let line = error_line(row)?;
+        if more > 0 || text.len() + line.len() > ERROR_MESSAGE_BYTES - LAST_LINE_BYTES {
+            more += 1;
+        } else {
+            text.push_str(&line);
+        }
+    }
+    if more > 0 {
+        // Writing to a String cannot fail.
+        let _ = writeln!(text, "… and {more} more");
+    }
+    Ok((!text.is_empty()).then_some(text))
+}
+
+fn error_line(row: &Row) -> rusqlite::Result<String> {
+    let id: i64 = row.get(0)?;
+    let error: String = row.get(1)?;
+    Ok(format!("id={id}: {error}\n"))
+}

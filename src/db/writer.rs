@@ -1,0 +1,273 @@
+//! The writer: the one thread that owns the one connection that writes.
+//!
+//! Others hand it work and are answered after the commit. It takes what is there, does all of it in one transaction and
+//! commits once (group commit). It never answers "done" for work that is not committed, and it never gives up on a
+//! fault that may end by itself: a lock held by another program, a full disk.
+
+use crossbeam_channel::{Receiver, RecvTimeoutError, Sender};
+use rusqlite::{Connection, ErrorCode};
+use std::thread::JoinHandle;
+use std::time::{Duration, Instant};
+
+use crate::config::Durability;
+
+/// Work in one transaction at most, so that nobody waits long for an answer.
+const GROUP: usize = 256;
+
+/// With `durability = "normal"`, the longest that committed work may be lost to a power cut.
+const SYNC_EVERY: Duration = Duration::from_secs(1);
+
+/// Pause between tries while the file cannot be written.
+const RETRY_PAUSE: Duration = Duration::from_millis(100);
+
+/// Why work was not done.
+#[derive(Debug, Clone, thiserror::Error)]
+pub enum WriteError {
+    /// The file stayed unwritable until the process had to end.
+    #[error("the database could not be written before the process had to end: {0}")]
+    GivenUp(String),
+    /// SQLite refused the work for good.
+    #[error("the database refused a write: {0}")]
+    Refused(String),
+    /// The writer thread is gone.
+    #[error("the writer has ended")]
+    Ended,
+}
+
+/// Hands work to the writer thread. Clones are cheap.
+#[derive(Clone)]
+pub struct Writer {
+    queue: Sender<Box<dyn Task>>,
+}
+
+/// Work that may be run again when its transaction was rolled back, and is answered once.
+trait Task: Send {
+    fn run(&mut self, conn: &Connection) -> rusqlite::Result<()>;
+    fn answer(self: Box<Self>, committed: Result<(), WriteError>);
+}
+
+struct Work<F, T> {
+    work: F,
+    value: Option<T>,
+    reply: Sender<Result<T, WriteError>>,
+}
+
+impl<F, T> Task for Work<F, T>
+where
+    F: FnMut(&Connection) -> rusqlite::Result<T> + Send,
+    T: Send,
+{
+    fn run(&mut self, conn: &Connection) -> rusqlite::Result<()> {
+        self.value = Some((self.work)(conn)?);
+        Ok(())
+    }
+
+    fn answer(self: Box<Self>, committed: Result<(), WriteError>) {
+        let value = match (committed, self.value) {
+            (Ok(()), Some(value)) => Ok(value),
+            (Ok(()), None) => Err(WriteError::Ended),
+            (Err(error), _) => Err(error),
+        };
+        // Whoever asked may be gone: then nobody needs the answer.
+        let _ = self.reply.try_send(value);
+    }
+}
+
+impl Writer {
+    /// Starts the writer thread on its connection. The thread ends when the last `Writer` is dropped; it gives up on an
+    /// unwritable file once `deadline` is disconnected.
+    ///
+    /// # Errors
+    /// When the thread cannot be started.
+    pub fn start(
+        conn: Connection,
+        durability: Durability,
+        deadline: Receiver<()>,
+    ) -> std::io::Result<(Writer, JoinHandle<()>)> {
+        let (queue, tasks) = crossbeam_channel::unbounded();
+        let thread = std::thread::Builder::new()
+            .name("writer".into())
+            .spawn(move || {
+                let mut desk = Desk {
+                    conn,
+                    durability,
+                    deadline,
+                    unsynced_since: None,
+                };
+                desk.serve(&tasks);
+            })?;
+        Ok((Writer { queue }, thread))
+    }
+
+    /// Does `work` in a transaction and returns its value after the commit. `work` runs again if the commit fails.
+    ///
+    /// # Errors
+    /// See [`WriteError`].
+    pub fn call<T: Send + 'static>(
+        &self,
+        work: impl FnMut(&Connection) -> rusqlite::Result<T> + Send + 'static,
+    ) -> Result<T, WriteError> {
+        let (reply, answer) = crossbeam_channel::bounded(1);
+        self.submit(work, &reply)?;
+        drop(reply);
+        answer.recv().unwrap_or(Err(WriteError::Ended))
+    }
+
+    /// Like [`Writer::call`], without waiting: the value comes through `reply`, which must have room for it.
+    ///
+    /// # Errors
+    /// When the writer has ended.
+    pub fn submit<T: Send + 'static>(
+        &self,
+        work: impl FnMut(&Connection) -> rusqlite::Result<T> + Send + 'static,
+        reply: &Sender<Result<T, WriteError>>,
+    ) -> Result<(), WriteError> {
+        let task = Work {
+            work,
+            value: None,
+            reply: reply.clone(),
+        };
+        self.queue
+            .send(Box::new(task))
+            .map_err(|_| WriteError::Ended)
+    }
+}
+
+/// What the writer thread works with.
+struct Desk {
+    conn: Connection,
+    durability: Durability,
+    deadline: Receiver<()>,
+    unsynced_since: Option<Instant>,
+}
+
+impl Desk {
+    fn serve(&mut self, tasks: &Receiver<Box<dyn Task>>) {
+        let mut group: Vec<Box<dyn Task>> = Vec::with_capacity(GROUP);
+        loop {
+            match self.next_task(tasks) {
+                Ok(task) => group.push(task),
+                Err(RecvTimeoutError::Timeout) => {
+                    self.sync_when_idle();
+                    continue;
+                }
+                Err(RecvTimeoutError::Disconnected) => break,
+            }
+            group.extend(tasks.try_iter().take(GROUP - 1));
+            self.commit_group(&mut group);
+        }
+        self.sync_when_idle();
+    }
+
+    fn next_task(
+        &self,
+        tasks: &Receiver<Box<dyn Task>>,
+    ) -> Result<Box<dyn Task>, RecvTimeoutError> {
+        match self.unsynced_since {
+            Some(since) => tasks.recv_deadline(since + SYNC_EVERY),
+            None => tasks.recv().map_err(|_| RecvTimeoutError::Disconnected),
+        }
+    }
+
+    /// Commits all of the group, or finds the one task that SQLite refuses and commits the others.
+    fn commit_group(&mut self, group: &mut Vec<Box<dyn Task>>) {
+        match self.commit_when_possible(group) {
+            Ok(()) => group.drain(..).for_each(|task| task.answer(Ok(()))),
+            Err(error) if group.len() == 1 || matches!(error, WriteError::GivenUp(_)) => {
+                for task in group.drain(..) {
+                    task.answer(Err(error.clone()));
+                }
+            }
+            Err(_) => {
+                for task in std::mem::take(group) {
+                    self.commit_group(&mut vec![task]);
+                }
+            }
+        }
+    }
+
+    /// Tries again while the fault may end by itself and the process may wait for it.
+    fn commit_when_possible(&mut self, group: &mut [Box<dyn Task>]) -> Result<(), WriteError> {
+        let mut waiting_since = None;
+        loop {
+            let error = match self.commit(group) {
+                Ok(()) => {
+                    if let Some(since) = waiting_since {
+                        let seconds = Instant::now().duration_since(since).as_secs();
+                        log::info!("The database can be written again. waited_s={seconds}");
+                    }
+                    return Ok(());
+                }
+                Err(error) => error,
+            };
+            if !may_end_by_itself(&error) {
+                return Err(WriteError::Refused(error.to_string()));
+            }
+            if waiting_since.is_none() {
+                waiting_since = Some(Instant::now());
+                log::warn!(
+                    "The database cannot be written: {error}. Sending waits until it can; see who holds the file (fuser, /proc/locks) and the free disk space."
+                );
+            }
+            let deadline = self.deadline.recv_timeout(RETRY_PAUSE);
+            if deadline == Err(RecvTimeoutError::Disconnected) {
+                return Err(WriteError::GivenUp(error.to_string()));
+            }
+        }
+    }
+
+    fn commit(&mut self, group: &mut [Box<dyn Task>]) -> rusqlite::Result<()> {
+        let now = Instant::now();
+        let since = *self.unsynced_since.get_or_insert(now);
+        let sync_now = self.durability == Durability::Normal && now - since >= SYNC_EVERY;
+        if sync_now {
+            self.conn.pragma_update(None, "synchronous", "FULL")?;
+        }
+        let done = self.transact(group);
+        if sync_now {
+            self.conn.pragma_update(None, "synchronous", "NORMAL")?;
+        }
+        done?;
+        if sync_now || self.durability == Durability::Full {
+            self.unsynced_since = None;
+        }
+        Ok(())
+    }
+
+    fn transact(&self, group: &mut [Box<dyn Task>]) -> rusqlite::Result<()> {
+        self.conn.prepare_cached("BEGIN IMMEDIATE")?.execute([])?;
+        let done = group
+            .iter_mut()
+            .try_for_each(|task| task.run(&self.conn))
+            .and_then(|()| self.conn.prepare_cached("COMMIT")?.execute([]).map(drop));
+        if done.is_err() && !self.conn.is_autocommit() {
+            self.conn.execute_batch("ROLLBACK")?;
+        }
+        done
+    }
+
+    /// A checkpoint syncs the -wal, so what was committed last is safe although no further commit comes.
+    fn sync_when_idle(&mut self) {
+        self.unsynced_since = None;
+        if let Err(error) = super::checkpoint(&self.conn) {
+            log::debug!(
+                "The idle checkpoint failed and is tried again after the next commit. error={error}"
+            );
+        }
+    }
+}
+
+/// Whether waiting may help: the fault lies with the disk or with another program, not with the work or the file.
+fn may_end_by_itself(error: &rusqlite::Error) -> bool {
+    matches!(
+        error.sqlite_error_code(),
+        Some(
+            ErrorCode::DatabaseBusy
+                | ErrorCode::DatabaseLocked
+                | ErrorCode::DiskFull
+                | ErrorCode::SystemIoFailure
+                | ErrorCode::ReadOnly
+                | ErrorCode::CannotOpen
+        )
+    )
+}

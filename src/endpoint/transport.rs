@@ -1,0 +1,248 @@
+//! The TCP transport: sends the head and the body of a request in one write, and knows whether a request began.
+//!
+//! ureq's own transport writes twice and sets socket options around every request. This one still registers every
+//! socket, so that a stop can cut it off, and TLS is chained on top of it.
+
+use rustix::net::RecvFlags;
+use std::cell::Cell;
+use std::io::{self, ErrorKind, Read, Write};
+use std::net::TcpStream;
+use std::sync::{Arc, Weak};
+use std::time::Duration;
+use ureq::unversioned::transport::{
+    Buffers, ConnectProxyConnector, ConnectionDetails, Connector, Either, LazyBuffers, NextTimeout,
+    RustlsConnector, ShutdownHandle, Transport,
+};
+use ureq::{Error, Timeout};
+
+/// Input and output buffer of a connection, and the longest head of an answer.
+pub const BUFFER: usize = 16 * 1024;
+
+/// Output waits in memory up to this size before it is written.
+const JOIN_LIMIT: usize = 64 * 1024;
+
+thread_local! {
+    /// Whether this thread's current request has begun to leave.
+    static BEGUN: Cell<bool> = const { Cell::new(false) };
+}
+
+/// Says that the next request of this thread has not begun.
+pub fn forget_begun() {
+    BEGUN.set(false);
+}
+
+/// Whether any byte of this thread's request may have left. Connecting, proxy and TLS handshakes do not count.
+pub fn has_begun() -> bool {
+    BEGUN.get()
+}
+
+/// The way to a connection: through a proxy if there is one, else TCP; then TLS if the URL wants it.
+pub fn connector() -> impl Connector {
+    ().chain(ConnectProxyConnector::default())
+        .chain(TcpConnector)
+        .chain(RustlsConnector::default())
+        .chain(RequestConnector)
+}
+
+#[derive(Debug)]
+struct TcpConnector;
+
+impl<In: Transport> Connector<In> for TcpConnector {
+    type Out = Either<In, TcpTransport>;
+
+    fn connect(
+        &self,
+        details: &ConnectionDetails,
+        chained: Option<In>,
+    ) -> Result<Option<Self::Out>, Error> {
+        if let Some(transport) = chained {
+            return Ok(Some(Either::A(transport)));
+        }
+        let stream = Arc::new(connect(details)?);
+        let handle = Arc::downgrade(&stream) as Weak<dyn ShutdownHandle>;
+        (details.register_shutdown)(handle)?;
+        Ok(Some(Either::B(TcpTransport {
+            stream,
+            buffers: LazyBuffers::new(BUFFER, BUFFER),
+            pending: Vec::new(),
+            read_timeout: None,
+            write_timeout: None,
+        })))
+    }
+}
+
+/// Tries each address in turn; they share the time for connecting.
+fn connect(details: &ConnectionDetails) -> Result<TcpStream, Error> {
+    let addresses = &details.addrs;
+    let share = details
+        .timeout
+        .not_zero()
+        .map(|time| *time / addresses.len().max(1) as u32);
+    let mut last = Error::ConnectionFailed;
+    for address in addresses.iter() {
+        let stream = match share {
+            Some(time) => TcpStream::connect_timeout(address, time),
+            None => TcpStream::connect(address),
+        };
+        match stream {
+            Ok(stream) => {
+                stream.set_nodelay(true)?;
+                return Ok(stream);
+            }
+            Err(error) if is_timeout(&error) => last = Error::Timeout(Timeout::Connect),
+            Err(error) => last = Error::Io(error),
+        }
+    }
+    Err(last)
+}
+
+#[derive(Debug)]
+struct TcpTransport {
+    stream: Arc<TcpStream>,
+    buffers: LazyBuffers,
+    pending: Vec<u8>,
+    read_timeout: Option<Duration>,
+    write_timeout: Option<Duration>,
+}
+
+impl TcpTransport {
+    fn flush(&mut self, timeout: NextTimeout) -> Result<(), Error> {
+        if self.pending.is_empty() {
+            return Ok(());
+        }
+        let timeout = timeout.for_write();
+        let wanted = timeout.not_zero().map(|time| *time);
+        if !is_near(self.write_timeout, wanted) {
+            self.stream.set_write_timeout(wanted)?;
+            self.write_timeout = wanted;
+        }
+        let written = (&*self.stream).write_all(&self.pending);
+        self.pending.clear();
+        written.map_err(|error| timed_out_or(error, timeout))
+    }
+}
+
+impl Transport for TcpTransport {
+    fn buffers(&mut self) -> &mut dyn Buffers {
+        &mut self.buffers
+    }
+
+    fn transmit_output(&mut self, amount: usize, timeout: NextTimeout) -> Result<(), Error> {
+        self.pending
+            .extend_from_slice(&self.buffers.output()[..amount]);
+        if self.pending.len() < JOIN_LIMIT {
+            return Ok(());
+        }
+        self.flush(timeout)
+    }
+
+    fn await_input(&mut self, timeout: NextTimeout) -> Result<bool, Error> {
+        self.flush(timeout)?;
+        let timeout = timeout.for_read();
+        let wanted = timeout.not_zero().map(|time| *time);
+        if !is_near(self.read_timeout, wanted) {
+            self.stream.set_read_timeout(wanted)?;
+            self.read_timeout = wanted;
+        }
+        let read = loop {
+            match (&*self.stream).read(self.buffers.input_append_buf()) {
+                Err(error) if error.kind() == ErrorKind::Interrupted => {}
+                read => break read,
+            }
+        };
+        let amount = read.map_err(|error| timed_out_or(error, timeout))?;
+        self.buffers.input_appended(amount);
+        Ok(amount > 0)
+    }
+
+    /// A connection that the server closed, or on which it sent something unasked, must not get the next request.
+    fn is_open(&mut self) -> bool {
+        let mut byte = [0u8; 1];
+        let flags = RecvFlags::PEEK | RecvFlags::DONTWAIT;
+        rustix::net::recv(&*self.stream, &mut byte, flags).err() == Some(rustix::io::Errno::AGAIN)
+    }
+}
+
+/// The timeout that is set may stay if it differs little: setting it costs a system call per request. A quarter second
+/// late at most, so that no request outlasts `api.timeout` by a second.
+fn is_near(set: Option<Duration>, wanted: Option<Duration>) -> bool {
+    match (set, wanted) {
+        (None, None) => true,
+        (Some(set), Some(wanted)) if set >= wanted => {
+            set - wanted <= (wanted / 16).min(Duration::from_millis(250))
+        }
+        (Some(set), Some(wanted)) => wanted - set <= wanted / 64,
+        _ => false,
+    }
+}
+
+fn is_timeout(error: &io::Error) -> bool {
+    // A socket timeout shows as WouldBlock on Linux (socket(7), SO_RCVTIMEO).
+    matches!(error.kind(), ErrorKind::WouldBlock | ErrorKind::TimedOut)
+}
+
+fn timed_out_or(error: io::Error, timeout: NextTimeout) -> Error {
+    if is_timeout(&error) {
+        Error::Timeout(timeout.reason)
+    } else {
+        Error::Io(error)
+    }
+}
+
+/// The outermost layer: what passes it is the request itself.
+#[derive(Debug)]
+struct RequestConnector;
+
+impl<In: Transport> Connector<In> for RequestConnector {
+    type Out = RequestTransport<In>;
+
+    fn connect(
+        &self,
+        _: &ConnectionDetails,
+        chained: Option<In>,
+    ) -> Result<Option<Self::Out>, Error> {
+        Ok(chained.map(RequestTransport))
+    }
+}
+
+#[derive(Debug)]
+struct RequestTransport<In>(In);
+
+impl<In: Transport> Transport for RequestTransport<In> {
+    fn buffers(&mut self) -> &mut dyn Buffers {
+        self.0.buffers()
+    }
+
+    fn transmit_output(&mut self, amount: usize, timeout: NextTimeout) -> Result<(), Error> {
+        BEGUN.set(true);
+        self.0.transmit_output(amount, timeout)
+    }
+
+    fn await_input(&mut self, timeout: NextTimeout) -> Result<bool, Error> {
+        self.0.await_input(timeout)
+    }
+
+    fn is_open(&mut self) -> bool {
+        self.0.is_open()
+    }
+
+    fn is_tls(&self) -> bool {
+        self.0.is_tls()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_socket_timeout_is_kept_only_when_it_is_near_the_wanted_one() {
+        let seconds = |s| Some(Duration::from_secs_f64(s));
+        assert!(is_near(seconds(30.0), seconds(29.9)));
+        assert!(is_near(seconds(30.0), seconds(30.2)));
+        assert!(!is_near(seconds(30.0), seconds(29.0)));
+        assert!(!is_near(seconds(30.0), seconds(0.1)));
+        assert!(!is_near(seconds(1.0), seconds(30.0)));
+        assert!(!is_near(None, seconds(30.0)));
+    }
+}

@@ -1,0 +1,88 @@
+//! Exit codes: which kind of trouble ended the process. Numbers from 64 up are those of BSD's sysexits.h.
+
+use crate::check::Unreachable;
+use crate::config::ConfigError;
+use crate::db::OpenError;
+use crate::db::writer::WriteError;
+use crate::import::BadLine;
+use crate::init::CannotCreate;
+use crate::lock::LockError;
+use crate::worker::WorkerError;
+
+/// All done.
+pub const DONE: u8 = 0;
+/// Failed in a way that has no code of its own.
+pub const FAILED: u8 = 1;
+/// `drain` ended with records not delivered.
+pub const NOT_DELIVERED: u8 = 3;
+/// The data cannot be used.
+pub const DATA: u8 = 65;
+/// `check --probe` cannot reach the API.
+pub const UNREACHABLE: u8 = 69;
+/// An internal error.
+pub const INTERNAL: u8 = 70;
+/// A file cannot be created.
+pub const CANNOT_CREATE: u8 = 73;
+/// An input/output error.
+pub const IO: u8 = 74;
+/// Another ferryd holds the file.
+pub const HELD: u8 = 75;
+/// No permission.
+pub const PERMISSION: u8 = 77;
+/// The configuration is wrong.
+pub const CONFIG: u8 = 78;
+
+/// The code for an error: the outermost cause that has one decides.
+pub fn code(error: &anyhow::Error) -> u8 {
+    error.chain().find_map(code_of).unwrap_or(FAILED)
+}
+
+fn code_of(cause: &(dyn std::error::Error + 'static)) -> Option<u8> {
+    if cause.is::<ConfigError>() {
+        return Some(CONFIG);
+    }
+    if cause.is::<BadLine>() {
+        return Some(DATA);
+    }
+    if cause.is::<Unreachable>() {
+        return Some(UNREACHABLE);
+    }
+    if cause.is::<CannotCreate>() {
+        return Some(CANNOT_CREATE);
+    }
+    if let Some(error) = cause.downcast_ref::<LockError>() {
+        return Some(match error {
+            LockError::Held { .. } => HELD,
+            LockError::Io { source, .. } => match of_io(source) {
+                PERMISSION => PERMISSION,
+                _ => CANNOT_CREATE,
+            },
+        });
+    }
+    if let Some(error) = cause.downcast_ref::<OpenError>() {
+        return Some(match error {
+            OpenError::Missing(_) | OpenError::NotSetUp(_) => FAILED,
+            OpenError::Foreign { .. }
+            | OpenError::Newer { .. }
+            | OpenError::NotAdoptable { .. }
+            | OpenError::Corrupt { .. } => DATA,
+            OpenError::CannotCreate { .. } => CANNOT_CREATE,
+            OpenError::Permission { .. } => PERMISSION,
+            OpenError::Sqlite { .. } => IO,
+        });
+    }
+    if cause.is::<WorkerError>() || cause.is::<WriteError>() || cause.is::<r2d2::Error>() {
+        return Some(IO);
+    }
+    if cause.is::<rusqlite::Error>() {
+        return Some(IO);
+    }
+    cause.downcast_ref::<std::io::Error>().map(of_io)
+}
+
+fn of_io(error: &std::io::Error) -> u8 {
+    match error.kind() {
+        std::io::ErrorKind::PermissionDenied => PERMISSION,
+        _ => IO,
+    }
+}

@@ -1,0 +1,72 @@
+//! # ferryd
+//!
+//! Ferries the rows of `user_record`, in one SQLite file, to an HTTP API, in batches, and keeps the status of every
+//! batch in the same file. One process, plain threads, no async runtime. This file is the map; it holds no code.
+//!
+//! ## The path of a record
+//!
+//! ```text
+//! user_record ──trigger──► backlog       any writer, any process; a row below the cursor is LATE
+//!                            │ wake: inotify on the -wal
+//!                         planner ─────► processing_batch_status   PENDING: a range of ids, cut by keyset
+//!                            │ claim: committed RUNNING before it is handed over
+//!                         bounded channel of claims
+//!                            │
+//!                         worker ── reader ──► records, in short pages
+//!                            │
+//!                         endpoint ────► HTTP
+//!                            │ outcome
+//!                         writer ──────► one transaction for many outcomes ─► SUCCESS | FAILED and due | DEAD
+//!                            ▲
+//!                         timer: "due", nothing else
+//! ```
+//!
+//! ## What always holds
+//!
+//! * The file is the only truth: what a thread knows, it can lose.
+//! * One thread writes. Others are answered after the commit.
+//! * An outcome and the batch's progress are one transaction, fenced by the claim.
+//! * A worker is at most one record ahead of its last committed outcome.
+//! * Only a 2xx is delivered. SUCCESS is final.
+//! * No transaction, open or forgotten, spans a request to the API.
+//!
+//! ## The rooms, in reading order
+//!
+//! Domain, pure: [`record`], [`batch`], [`verdict`], [`outcome`], [`retry`], [`time`], [`text`].
+//! Storage: [`db`] and what is in it; the statements themselves are in `sql/`. Delivery: [`endpoint`].
+//! Threads: [`daemon`], [`planner`], [`worker`], [`timer`], [`wake`], [`stop`], [`lock`].
+//! Edges: [`cli`], [`config`], [`run`](mod@run), [`drain`], [`import`], [`status`], [`check`], [`init`], [`demo`],
+//! [`receiver`], [`server`], [`progress`], [`logging`], [`exit`].
+//!
+//! Dependencies point from edges to threads, to storage and delivery, to the domain, and never back.
+
+pub mod batch;
+pub mod check;
+pub mod cli;
+pub mod config;
+pub mod daemon;
+pub mod db;
+pub mod demo;
+pub mod drain;
+pub mod endpoint;
+pub mod exit;
+pub mod import;
+pub mod init;
+pub mod lock;
+pub mod logging;
+pub mod outcome;
+pub mod planner;
+pub mod progress;
+pub mod receiver;
+pub mod record;
+pub mod retry;
+pub mod run;
+pub mod server;
+pub mod status;
+pub mod stop;
+pub mod text;
+pub mod time;
+pub mod timer;
+pub mod verdict;
+pub mod wake;
+pub mod worker;

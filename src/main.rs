@@ -1,0 +1,27 @@
+//! The program: parses the command line, runs the command, and turns an error into one line and an exit code.
+
+use clap::Parser;
+use ferryd::cli::{Cli, Outcome};
+use ferryd::exit;
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    let cli = Cli::parse();
+    let result = std::panic::catch_unwind(|| cli.run());
+    ExitCode::from(match result {
+        Ok(Ok(Outcome::Done)) => exit::DONE,
+        Ok(Ok(Outcome::NotDelivered)) => exit::NOT_DELIVERED,
+        Ok(Err(error)) => {
+            complain(&format!("{error:#}"));
+            exit::code(&error)
+        }
+        // The panic has been reported by the panic hook.
+        Err(_) => exit::INTERNAL,
+    })
+}
+
+/// Writes to standard error, if there is one.
+fn complain(message: &str) {
+    use std::io::Write;
+    let _ = writeln!(std::io::stderr(), "ferryd: {message}");
+}

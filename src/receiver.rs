@@ -1,0 +1,230 @@
+//! `ferryd receiver`: a loopback API to try things against. It answers as it is told, counts, and
+//! prints what it received.
+//!
+//! Invariants: it never listens beyond loopback; what it prints is made printable first, for it is
+//! foreign text; its memory is bounded; a closed stdout ends the printing, not the receiver.
+
+mod printer;
+mod tally;
+
+pub use tally::Counts;
+
+use std::io::{self, Write};
+use std::net::{Ipv4Addr, SocketAddr, TcpListener};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use crate::server::{Answer, Limits, Request, Server};
+use crate::stop::Stop;
+use crate::text::{printable, printable_bytes};
+use printer::Printer;
+use tally::Tally;
+
+/// Bytes printed of a target or a body, and of a key.
+const PRINT_MAX: usize = 200;
+const PRINT_KEY_MAX: usize = 100;
+
+/// How the receiver behaves.
+#[derive(Debug, Clone)]
+pub struct Options {
+    /// Where it listens; a loopback address. Port 0 takes a free one.
+    pub listen: SocketAddr,
+    /// How long every answer takes.
+    pub latency: Duration,
+    /// The share of the requests that fail, 0 to 1. Which ones is the same in every run.
+    pub fail_rate: f64,
+    /// The status of those, 100 to 999.
+    pub fail_status: u16,
+    /// The status of the others, 100 to 999.
+    pub status: u16,
+    /// `Retry-After` in seconds, sent with every status that is not 2xx.
+    pub retry_after: Option<u64>,
+    /// Print each request on stdout.
+    pub print: bool,
+}
+
+impl Default for Options {
+    fn default() -> Options {
+        Options {
+            listen: SocketAddr::from((Ipv4Addr::LOCALHOST, 8080)),
+            latency: Duration::ZERO,
+            fail_rate: 0.0,
+            fail_status: 500,
+            status: 200,
+            retry_after: None,
+            print: true,
+        }
+    }
+}
+
+/// A running receiver; it stops when dropped.
+pub struct Receiver {
+    server: Server,
+    tally: Arc<Mutex<Tally>>,
+    printer: Option<Arc<Printer>>,
+}
+
+impl Receiver {
+    /// Listens and answers until [`Receiver::stop`] or drop.
+    ///
+    /// Refuses with `InvalidInput` an address that is not loopback, a fail rate outside 0 to 1 and a
+    /// status without three digits; otherwise the errors of binding the address.
+    pub fn start(options: Options) -> io::Result<Receiver> {
+        let listener = bind(&options)?;
+        Receiver::serve(listener, options, io::stdout())
+    }
+
+    fn serve(
+        listener: TcpListener,
+        options: Options,
+        out: impl Write + Send + 'static,
+    ) -> io::Result<Receiver> {
+        let tally = Arc::new(Mutex::new(Tally::default()));
+        let printer = match options.print {
+            true => Some(Arc::new(Printer::start(out)?)),
+            false => None,
+        };
+        let handler = {
+            let (tally, printer) = (Arc::clone(&tally), printer.clone());
+            move |request: &Request| answer(request, &options, &tally, printer.as_deref())
+        };
+        Ok(Receiver {
+            server: Server::start(listener, handler, Limits::default())?,
+            tally,
+            printer,
+        })
+    }
+
+    /// The address it listens on.
+    pub fn addr(&self) -> SocketAddr {
+        self.server.addr()
+    }
+
+    /// What has been received up to now.
+    pub fn counts(&self) -> Counts {
+        lock(&self.tally).counts()
+    }
+
+    /// Stops, as [`Server::stop`] does, and prints what is still to be printed. A request that
+    /// waits for its latency gets no answer and is not counted.
+    pub fn stop(&mut self) {
+        self.server.stop();
+        if let Some(printer) = &self.printer {
+            printer.flush();
+        }
+    }
+}
+
+/// Runs `ferryd receiver`: prints where it listens, waits for `stop` (a message, or its sender
+/// gone), prints the counts.
+pub fn run(options: Options, stop: &Stop) -> anyhow::Result<()> {
+    let listener = bind(&options)?;
+    // Before the first request is taken, so that it is the first line.
+    say(&format!(
+        "receiver listening on http://{}/",
+        listener.local_addr()?
+    ));
+    let mut receiver = Receiver::serve(listener, options, io::stdout())?;
+    let _ = stop.channel().recv();
+    receiver.stop();
+    say(&receiver.counts().to_string());
+    Ok(())
+}
+
+/// One line on stdout, now. A closed stdout is no reason to end.
+fn say(line: &str) {
+    let mut out = io::stdout().lock();
+    let _ = writeln!(out, "{line}").and_then(|()| out.flush());
+}
+
+/// Checks the options and takes the address; errors name cause and remedy.
+fn bind(options: &Options) -> io::Result<TcpListener> {
+    let listen = options.listen;
+    let refuse = |why: String| Err(io::Error::new(io::ErrorKind::InvalidInput, why));
+    if !listen.ip().to_canonical().is_loopback() {
+        return refuse(format!(
+            "the receiver is for trying things out and listens on loopback only, not on {listen}; use 127.0.0.1:{} or [::1]:{}",
+            listen.port(),
+            listen.port()
+        ));
+    }
+    if !(0.0..=1.0).contains(&options.fail_rate) {
+        return refuse(format!(
+            "the fail rate must be between 0 and 1, not {}",
+            options.fail_rate
+        ));
+    }
+    for status in [options.status, options.fail_status] {
+        if !(100..=999).contains(&status) {
+            return refuse(format!("a status has three digits, {status} has not"));
+        }
+    }
+    TcpListener::bind(listen).map_err(|error| {
+        let why = format!("cannot listen on {listen}: {error}; choose another address");
+        io::Error::new(error.kind(), why)
+    })
+}
+
+/// The handler: waits, decides, counts, prints.
+fn answer(
+    request: &Request,
+    options: &Options,
+    tally: &Mutex<Tally>,
+    printer: Option<&Printer>,
+) -> Answer {
+    if !request.sleep(options.latency) {
+        return Answer::Hangup;
+    }
+    let key = request.header("idempotency-key");
+    let status = lock(tally).take(key, |number| match is_chosen(number, options.fail_rate) {
+        true => options.fail_status,
+        false => options.status,
+    });
+    if let Some(printer) = printer {
+        printer.line(&describe(request, status, key));
+    }
+    let retry_after = match (options.retry_after, status) {
+        (None, _) | (_, 200..=299) => None,
+        (Some(seconds), _) => Some(("Retry-After".to_owned(), seconds.to_string())),
+    };
+    Answer::Full {
+        status,
+        headers: retry_after.into_iter().collect(),
+        body: Vec::new(),
+    }
+}
+
+fn describe(request: &Request, status: u16, key: Option<&str>) -> String {
+    format!(
+        "{} {} {status} key={} body={}",
+        printable(request.method(), PRINT_KEY_MAX),
+        printable(request.target(), PRINT_MAX),
+        printable(key.unwrap_or("-"), PRINT_KEY_MAX),
+        printable_bytes(&request.body, PRINT_MAX),
+    )
+}
+
+/// Whether the request of this number is among the share `rate`: evenly spread, the same in every
+/// run.
+fn is_chosen(number: u64, rate: f64) -> bool {
+    const SEED: u64 = 0x0046_4552_5259;
+    // The upper 53 bits are all that a f64 between 0 and 1 can hold.
+    let fraction = (splitmix64(SEED.wrapping_add(number)) >> 11) as f64 / (1u64 << 53) as f64;
+    fraction < rate
+}
+
+/// The finalizer of SplitMix64 (Steele, Lea, Flood 2014), applied to a counter.
+fn splitmix64(number: u64) -> u64 {
+    let mut z = number.wrapping_add(1).wrapping_mul(0x9e37_79b9_7f4a_7c15);
+    z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+    z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+    z ^ (z >> 31)
+}
+
+/// Locks whether or not a holder panicked: counts and lines are whole after every step.
+fn lock<T>(mutex: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+#[cfg(test)]
+mod tests;

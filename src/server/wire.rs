@@ -1,0 +1,176 @@
+//! The two directions of one connection, each under an absolute deadline.
+//!
+//! Invariant: nothing here waits longer than it was told, however slowly bytes drip in or out. A
+//! request that comes in one piece costs one read and no other system call.
+
+use std::io::{self, ErrorKind, Read, Write};
+use std::net::{Shutdown, TcpStream};
+use std::time::{Duration, Instant};
+
+/// The head of a request, and any other element that must be seen whole, fits in here.
+const BUFFER_MAX: usize = 16 * 1024;
+const BUFFER_START: usize = 4 * 1024;
+/// How long a closed connection still listens, so that the answer is not lost to a reset.
+const LINGER: Duration = Duration::from_secs(1);
+
+/// Why there is no request to answer.
+#[derive(Debug, PartialEq)]
+pub(super) enum Fault {
+    /// The client is gone, or silent between two requests.
+    Gone,
+    /// The client shall get this status, and the connection ends.
+    Refused(u16),
+}
+
+/// A point in time that may lie as far away as it likes without overflow.
+pub(super) struct Deadline {
+    from: Instant,
+    span: Duration,
+}
+
+impl Deadline {
+    pub(super) fn after(span: Duration) -> Deadline {
+        let from = Instant::now();
+        Deadline { from, span }
+    }
+
+    /// The time left, at least a millisecond (no time at all means "for ever" to a socket).
+    fn left(&self) -> Option<Duration> {
+        let left = self.span.checked_sub(self.from.elapsed())?;
+        Some(left.max(Duration::from_millis(1)))
+    }
+}
+
+pub(super) struct Wire<'a> {
+    stream: &'a TcpStream,
+    data: Vec<u8>,
+    start: usize,
+    end: usize,
+    /// The read timeout the socket has now.
+    patience: Duration,
+    transfer: Duration,
+}
+
+impl<'a> Wire<'a> {
+    pub(super) fn new(stream: &'a TcpStream, transfer: Duration) -> io::Result<Wire<'a>> {
+        let transfer = transfer.max(Duration::from_millis(1));
+        stream.set_nodelay(true)?;
+        stream.set_write_timeout(Some(transfer))?;
+        Ok(Wire {
+            stream,
+            data: vec![0; BUFFER_START],
+            start: 0,
+            end: 0,
+            patience: Duration::ZERO,
+            transfer,
+        })
+    }
+
+    /// What has come in and was not consumed.
+    pub(super) fn bytes(&self) -> &[u8] {
+        &self.data[self.start..self.end]
+    }
+
+    pub(super) fn consume(&mut self, count: usize) {
+        self.start += count;
+        if self.start == self.end {
+            (self.start, self.end) = (0, 0);
+        }
+    }
+
+    /// Waits for the first bytes of a request.
+    pub(super) fn await_request(&mut self, idle: Duration) -> Result<(), Fault> {
+        if !self.bytes().is_empty() {
+            return Ok(());
+        }
+        match self.read(idle.max(Duration::from_millis(1))) {
+            Ok(1..) => Ok(()),
+            Ok(0) | Err(_) => Err(Fault::Gone),
+        }
+    }
+
+    /// Reads more of a request: 408 at the deadline, 431 when the buffer is full.
+    pub(super) fn fill(&mut self, deadline: &Deadline) -> Result<(), Fault> {
+        self.make_room()?;
+        let left = deadline.left().ok_or(Fault::Refused(408))?;
+        match self.read(left) {
+            Ok(1..) => Ok(()),
+            Err(error) if is_timeout(&error) => Err(Fault::Refused(408)),
+            Ok(0) | Err(_) => Err(Fault::Gone),
+        }
+    }
+
+    fn make_room(&mut self) -> Result<(), Fault> {
+        if self.end < self.data.len() {
+            return Ok(());
+        }
+        if self.start > 0 {
+            self.data.copy_within(self.start..self.end, 0);
+            self.end -= self.start;
+            self.start = 0;
+        } else if self.data.len() < BUFFER_MAX {
+            self.data.resize(self.data.len() * 2, 0);
+        } else {
+            return Err(Fault::Refused(431));
+        }
+        Ok(())
+    }
+
+    fn read(&mut self, patience: Duration) -> io::Result<usize> {
+        if patience != self.patience {
+            self.stream.set_read_timeout(Some(patience))?;
+            self.patience = patience;
+        }
+        let count = retry(|| (&*self.stream).read(&mut self.data[self.end..]))?;
+        self.end += count;
+        Ok(count)
+    }
+
+    /// Sends all of `bytes`, in one write where the socket takes them.
+    pub(super) fn write(&mut self, bytes: &[u8]) -> io::Result<()> {
+        let deadline = Deadline::after(self.transfer);
+        let mut sent = self.write_some(bytes)?;
+        if sent == bytes.len() {
+            return Ok(());
+        }
+        while sent < bytes.len() {
+            let left = deadline.left().ok_or(ErrorKind::TimedOut)?;
+            self.stream.set_write_timeout(Some(left))?;
+            sent += self.write_some(&bytes[sent..])?;
+        }
+        self.stream.set_write_timeout(Some(self.transfer))
+    }
+
+    fn write_some(&self, bytes: &[u8]) -> io::Result<usize> {
+        retry(|| (&*self.stream).write(bytes))
+    }
+
+    /// Ends the connection so that the client can read the answer: a socket closed over unread
+    /// bytes sends a reset, which may overtake the answer (RFC 9112, 9.6).
+    pub(super) fn linger(mut self) {
+        if self.stream.shutdown(Shutdown::Write).is_err() {
+            return;
+        }
+        let deadline = Deadline::after(LINGER);
+        while let Some(left) = deadline.left() {
+            self.consume(self.bytes().len());
+            if !matches!(self.read(left), Ok(1..)) {
+                return;
+            }
+        }
+    }
+}
+
+/// A signal handler that ran meanwhile is no reason to give up.
+fn retry(mut call: impl FnMut() -> io::Result<usize>) -> io::Result<usize> {
+    loop {
+        match call() {
+            Err(error) if error.kind() == ErrorKind::Interrupted => {}
+            result => return result,
+        }
+    }
+}
+
+fn is_timeout(error: &io::Error) -> bool {
+    matches!(error.kind(), ErrorKind::WouldBlock | ErrorKind::TimedOut)
+}

@@ -1,0 +1,95 @@
+//! Points in time as the file shows them: ISO-8601 UTC text with milliseconds.
+//!
+//! Delays are measured with `std::time::Instant`; a `Timestamp` is only for what people and the next process
+//! must be able to read. No other form of time may reach the file.
+
+use std::time::Duration;
+
+/// A point in UTC with milliseconds, within the years -9999 to 9999.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Timestamp(jiff::Timestamp);
+
+impl Timestamp {
+    /// The wall clock.
+    pub fn now() -> Timestamp {
+        Timestamp(jiff::Timestamp::now())
+    }
+
+    /// This time plus `delay`; the end of time where that overflows.
+    pub fn plus(self, delay: Duration) -> Timestamp {
+        let later = self.0.checked_add(delay);
+        Timestamp(later.unwrap_or(jiff::Timestamp::MAX))
+    }
+
+    /// This time less `delay`; the beginning of time where that overflows.
+    pub fn minus(self, delay: Duration) -> Timestamp {
+        let earlier = self.0.checked_sub(delay);
+        Timestamp(earlier.unwrap_or(jiff::Timestamp::MIN))
+    }
+
+    /// How long until `self`, seen from `now`; zero when it has passed.
+    pub fn after(self, now: Timestamp) -> Duration {
+        Duration::try_from(self.0.duration_since(now.0)).unwrap_or(Duration::ZERO)
+    }
+
+    /// Reads what [`std::fmt::Display`] wrote.
+    ///
+    /// # Errors
+    /// When the text is not an ISO-8601 time with an offset.
+    pub fn parse(text: &str) -> Result<Timestamp, jiff::Error> {
+        text.parse().map(Timestamp)
+    }
+
+    /// Reads the IMF-fixdate of RFC 9110 §5.6.7, such as `Sun, 06 Nov 1994 08:49:37 GMT`.
+    pub fn parse_http_date(text: &str) -> Option<Timestamp> {
+        let zoned = jiff::fmt::rfc2822::parse(text).ok()?;
+        Some(Timestamp(zoned.timestamp()))
+    }
+}
+
+impl std::fmt::Display for Timestamp {
+    /// `2026-11-22T16:47:57.123Z`: fixed width, so that texts sort as times do.
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "{}", self.0.strftime("%Y-%m-%dT%H:%M:%S%.3fZ"))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_time_reads_back_as_it_was_written() {
+        let text = "2026-11-22T16:47:57.120Z";
+        assert_eq!(Timestamp::parse(text).unwrap().to_string(), text);
+    }
+
+    #[test]
+    fn whole_seconds_keep_their_milliseconds() {
+        let time = Timestamp::parse("2026-11-22T16:47:57Z").unwrap();
+        assert_eq!(time.to_string(), "2026-11-22T16:47:57.000Z");
+    }
+
+    #[test]
+    fn adding_a_huge_delay_stops_at_the_end_of_time() {
+        let late = Timestamp::now().plus(Duration::MAX);
+        assert!(late.to_string().starts_with("9999-"));
+    }
+
+    #[test]
+    fn a_due_time_in_the_past_is_due_now() {
+        let now = Timestamp::now();
+        assert_eq!(now.after(now.plus(Duration::from_secs(5))), Duration::ZERO);
+        assert_eq!(
+            now.plus(Duration::from_secs(5)).after(now),
+            Duration::from_secs(5)
+        );
+    }
+
+    #[test]
+    fn an_http_date_is_understood() {
+        let time = Timestamp::parse_http_date("Sun, 06 Nov 1994 08:49:37 GMT").unwrap();
+        assert_eq!(time.to_string(), "1994-11-06T08:49:37.000Z");
+        assert_eq!(Timestamp::parse_http_date("soon"), None);
+    }
+}

@@ -1,0 +1,108 @@
+//! The watcher: notices that somebody wrote to the file, and wakes the planner.
+//!
+//! It only ever says "look again": whether there is work is for the planner to read from the file. It watches the -wal
+//! with inotify, and looks once a second all the same, so that a lost event costs a second and not a record.
+
+use crossbeam_channel::{Receiver, Sender};
+use rustix::event::{PollFd, PollFlags, Timespec};
+use rustix::fs::inotify;
+use std::io::PipeReader;
+use std::mem::MaybeUninit;
+use std::os::fd::OwnedFd;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use crate::stop::Stop;
+
+/// The longest time between two looks.
+const POLL: Duration = Duration::from_secs(1);
+
+/// Looks again this long after an event: the -wal is written shortly before the commit can be seen.
+const AFTER_EVENT: [Duration; 2] = [Duration::from_millis(1), Duration::from_millis(5)];
+
+/// Wakes a thread; many wakes before it looks are one.
+#[derive(Debug, Clone)]
+pub struct Waker(Sender<()>);
+
+impl Waker {
+    /// A waker, and what it wakes.
+    pub fn new() -> (Waker, Receiver<()>) {
+        let (sender, receiver) = crossbeam_channel::bounded(1);
+        (Waker(sender), receiver)
+    }
+
+    /// Says "look again".
+    pub fn wake(&self) {
+        // A full channel means that a wake is on its way already.
+        let _ = self.0.try_send(());
+    }
+}
+
+/// Watches the -wal of a database that is open in this process.
+#[derive(Debug)]
+pub struct Watcher {
+    inotify: Option<OwnedFd>,
+    stopped: PipeReader,
+}
+
+impl Watcher {
+    /// Watches until the writing end of `stopped` is closed. Where inotify cannot be had, looking once a second remains.
+    pub fn new(database: &Path, stopped: PipeReader) -> Watcher {
+        let inotify = watch(database)
+            .inspect_err(|error| {
+                log::warn!("inotify cannot be used; new rows are found by looking once a second. error={error}");
+            })
+            .ok();
+        Watcher { inotify, stopped }
+    }
+
+    /// Runs until the stop.
+    pub fn run(&self, stop: &Stop, waker: &Waker) {
+        while !stop.requested() {
+            let event = self.wait();
+            waker.wake();
+            if !event {
+                continue;
+            }
+            for pause in AFTER_EVENT {
+                if stop.wait(pause) {
+                    return;
+                }
+                waker.wake();
+            }
+        }
+    }
+
+    /// Waits for an event, the stop, or [`POLL`]; says whether there was an event.
+    fn wait(&self) -> bool {
+        let mut fds = vec![PollFd::new(&self.stopped, PollFlags::IN)];
+        if let Some(inotify) = &self.inotify {
+            fds.push(PollFd::new(inotify, PollFlags::IN));
+        }
+        let timeout = Timespec {
+            tv_sec: POLL.as_secs() as i64,
+            tv_nsec: 0,
+        };
+        // An interrupted or failed wait is an early look, nothing worse.
+        let _ = rustix::event::poll(&mut fds, Some(&timeout));
+        let event = fds.len() > 1 && fds[1].revents().contains(PollFlags::IN);
+        if event {
+            self.drain();
+        }
+        event
+    }
+
+    fn drain(&self) {
+        let Some(inotify) = &self.inotify else { return };
+        let mut buffer = [MaybeUninit::<u8>::uninit(); 4096];
+        while rustix::io::read(inotify, &mut buffer).is_ok_and(|(read, _)| !read.is_empty()) {}
+    }
+}
+
+fn watch(database: &Path) -> rustix::io::Result<OwnedFd> {
+    let fd = inotify::init(inotify::CreateFlags::CLOEXEC | inotify::CreateFlags::NONBLOCK)?;
+    let mut wal = database.as_os_str().to_owned();
+    wal.push("-wal");
+    inotify::add_watch(&fd, PathBuf::from(wal), inotify::WatchFlags::MODIFY)?;
+    Ok(fd)
+}

@@ -1,0 +1,283 @@
+//! A worker: takes a claimed batch, sends its records one by one, and has each outcome written down.
+//!
+//! It is at most one record ahead of its last committed outcome: that bounds what a kill can repeat to two requests.
+//! It holds no reader and no transaction while it sends, and it never sends into the queue it takes from.
+
+use crossbeam_channel::{Receiver, Sender};
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use crate::batch::{Claim, IdRange};
+use crate::db::pool::Readers;
+use crate::db::records::Loader;
+use crate::db::settle::{self, Ending, Finished, Source};
+use crate::db::writer::{WriteError, Writer};
+use crate::endpoint::Endpoint;
+use crate::outcome::Outcome;
+use crate::record::Record;
+use crate::retry::RetryPolicy;
+use crate::stop::Stop;
+
+/// The first page of a batch, and the most that a page grows to.
+const PAGE: std::ops::RangeInclusive<usize> = 16..=256;
+
+/// Pages grow while they take less than this and shrink when they take longer, so that a row is sent as it was at most
+/// about this long ago, however slow the API is.
+const PAGE_TIME: Duration = Duration::from_millis(200);
+
+/// What all workers share.
+pub struct Shared {
+    /// The API.
+    pub endpoint: Endpoint,
+    /// Reads records.
+    pub readers: Readers,
+    /// How to read them.
+    pub loader: Loader,
+    /// Writes outcomes.
+    pub writer: Writer,
+    /// When to try again.
+    pub policy: RetryPolicy,
+    /// The first part of every idempotency key.
+    pub instance: String,
+    /// Told when a batch got a due time.
+    pub rescheduled: Sender<()>,
+    /// Ends the workers.
+    pub stop: Stop,
+}
+
+/// Why a worker cannot go on.
+#[derive(Debug, thiserror::Error)]
+pub enum WorkerError {
+    /// Outcomes cannot be written down.
+    #[error(transparent)]
+    Write(#[from] WriteError),
+    /// Records cannot be read.
+    #[error("records cannot be read: {0}")]
+    Read(#[from] rusqlite::Error),
+    /// No reader came free.
+    #[error("no connection to read records with: {0}")]
+    NoReader(#[from] r2d2::Error),
+}
+
+/// Takes claims from the queue until it is closed or the stop comes.
+///
+/// # Errors
+/// When outcomes cannot be written down or records cannot be read.
+pub fn run(shared: &Arc<Shared>, queue: &Receiver<Claim>) -> Result<(), WorkerError> {
+    while let Ok(claim) = queue.recv() {
+        if shared.stop.requested() {
+            return Ok(());
+        }
+        let attempt = std::panic::AssertUnwindSafe(|| Attempt::new(shared, &claim).run());
+        match std::panic::catch_unwind(attempt) {
+            Ok(result) => result?,
+            Err(_) => break_off(shared, &claim)?,
+        }
+    }
+    Ok(())
+}
+
+/// A panic is a fault of ferryd: the batch keeps its place and waits for a retry, and the worker goes on.
+fn break_off(shared: &Shared, claim: &Claim) -> Result<(), WriteError> {
+    let fence = claim.fence;
+    let delay = shared.policy.delay(claim.attempt + 1, jitter(claim));
+    log::error!(
+        "A worker panicked; its batch waits for a retry. batch={} user={}",
+        fence.batch_id,
+        claim.user_id
+    );
+    shared
+        .writer
+        .call(move |conn| settle::break_off(conn, fence, delay))?;
+    let _ = shared.rescheduled.try_send(());
+    Ok(())
+}
+
+/// One attempt at one batch.
+struct Attempt<'a> {
+    shared: &'a Shared,
+    claim: &'a Claim,
+    page: usize,
+    retry_after: Duration,
+    reply: Sender<Result<bool, WriteError>>,
+    settled: Receiver<Result<bool, WriteError>>,
+    unsettled: bool,
+    sent: u64,
+}
+
+/// Whether the batch is still this worker's to go on with.
+#[derive(PartialEq)]
+enum Go {
+    On,
+    Away,
+}
+
+impl<'a> Attempt<'a> {
+    fn new(shared: &'a Shared, claim: &'a Claim) -> Attempt<'a> {
+        let (reply, settled) = crossbeam_channel::bounded(1);
+        Attempt {
+            shared,
+            claim,
+            page: *PAGE.start(),
+            retry_after: Duration::ZERO,
+            reply,
+            settled,
+            unsettled: false,
+            sent: 0,
+        }
+    }
+
+    fn run(mut self) -> Result<(), WorkerError> {
+        let start = Instant::now();
+        let again = self.send_all(Source::Undelivered, Some(IdRange::ALL))?;
+        if again == Go::Away || self.send_all(Source::Range, self.claim.unsent)? == Go::Away {
+            return self.await_settled().map(drop).map_err(Into::into);
+        }
+        if self.await_settled()? == Go::Away {
+            return Ok(());
+        }
+        self.finish(start.elapsed()).map_err(Into::into)
+    }
+
+    /// Sends what there is of `ids`, page by page.
+    fn send_all(&mut self, source: Source, mut ids: Option<IdRange>) -> Result<Go, WorkerError> {
+        while let Some(range) = ids {
+            let page = self.load(source, range)?;
+            let full = page.len() == self.page;
+            ids = match page.last() {
+                Some(last) if full => range.above(last.id),
+                _ => None,
+            };
+            if self.send_page(source, &page)? == Go::Away {
+                return Ok(Go::Away);
+            }
+        }
+        Ok(Go::On)
+    }
+
+    fn load(&self, source: Source, ids: IdRange) -> Result<Vec<Record>, WorkerError> {
+        let Shared {
+            readers, loader, ..
+        } = self.shared;
+        let conn = readers.get()?;
+        let page = match source {
+            Source::Range => loader.load_range(&conn, self.claim.user_id, ids, self.page)?,
+            Source::Undelivered => loader.load_undelivered(&conn, self.claim, ids, self.page)?,
+        };
+        Ok(page)
+    }
+
+    fn send_page(&mut self, source: Source, page: &[Record]) -> Result<Go, WriteError> {
+        let start = Instant::now();
+        for record in page {
+            if self.shared.stop.requested() {
+                return Ok(Go::Away);
+            }
+            let outcome = self.send(record);
+            // The outcome before this one is committed before this one is handed over.
+            if self.await_settled()? == Go::Away {
+                return Ok(Go::Away);
+            }
+            self.settle(source, record.id, outcome)?;
+        }
+        let wanted = if start.elapsed() < PAGE_TIME {
+            self.page * 2
+        } else {
+            self.page / 2
+        };
+        self.page = wanted.clamp(1, *PAGE.end());
+        Ok(Go::On)
+    }
+
+    fn send(&mut self, record: &Record) -> Outcome {
+        let Shared {
+            endpoint,
+            policy,
+            instance,
+            ..
+        } = self.shared;
+        let key = format!("{instance}.{}.{}", self.claim.fence.batch_id, record.id);
+        let answer = endpoint.send(record, &key);
+        self.sent += 1;
+        let outcome = Outcome::of(answer, record.attempts + 1, policy);
+        if let Outcome::Failed(failure) = &outcome {
+            self.retry_after = self
+                .retry_after
+                .max(failure.retry_after.unwrap_or_default());
+            log::debug!(
+                "A record was not accepted: {}. record={} batch={} user={}",
+                failure.error,
+                record.id,
+                self.claim.fence.batch_id,
+                self.claim.user_id
+            );
+        }
+        outcome
+    }
+
+    fn settle(&mut self, source: Source, record: i64, outcome: Outcome) -> Result<(), WriteError> {
+        let claim = self.claim.clone();
+        self.unsettled = true;
+        self.shared.writer.submit(
+            move |conn| settle::settle(conn, &claim, source, record, &outcome),
+            &self.reply,
+        )
+    }
+
+    fn await_settled(&mut self) -> Result<Go, WriteError> {
+        if !std::mem::take(&mut self.unsettled) {
+            return Ok(Go::On);
+        }
+        let ours = self.settled.recv().unwrap_or(Err(WriteError::Ended))?;
+        Ok(if ours { Go::On } else { Go::Away })
+    }
+
+    fn finish(&self, busy: Duration) -> Result<(), WriteError> {
+        let claim = self.claim;
+        let fence = claim.fence;
+        let backoff = self.shared.policy.delay(claim.attempt + 1, jitter(claim));
+        let delay = backoff.max(self.retry_after);
+        let finished = self
+            .shared
+            .writer
+            .call(move |conn| settle::finish(conn, fence, delay, busy))?;
+        if let Some(finished) = finished {
+            self.report(finished, busy);
+        }
+        Ok(())
+    }
+
+    fn report(&self, finished: Finished, busy: Duration) {
+        let Finished {
+            ending,
+            retrying,
+            dead,
+        } = finished;
+        let batch = format!(
+            "batch={} user={} offset={} sent={} ms={}",
+            self.claim.fence.batch_id,
+            self.claim.user_id,
+            self.claim.batch_offset,
+            self.sent,
+            busy.as_millis()
+        );
+        match ending {
+            Ending::Success => log::info!("Batch delivered. {batch}"),
+            Ending::Failed(due) => {
+                log::warn!(
+                    "Batch waits for a retry. {batch} retrying={retrying} dead={dead} due={due}"
+                );
+                let _ = self.shared.rescheduled.try_send(());
+            }
+            Ending::Dead => log::warn!("Batch has dead records. {batch} dead={dead}"),
+        }
+    }
+}
+
+/// From 0.0 to 1.0: different for each batch and attempt, the same when it is computed again.
+fn jitter(claim: &Claim) -> f64 {
+    use std::hash::{BuildHasher, BuildHasherDefault, DefaultHasher};
+    let hasher = BuildHasherDefault::<DefaultHasher>::default();
+    let hash = hasher.hash_one((claim.fence.batch_id, claim.attempt));
+    hash as f64 / u64::MAX as f64
+}
