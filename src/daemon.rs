@@ -5,7 +5,7 @@
 //! forgotten.
 
 use anyhow::Context;
-use crossbeam_channel::{Receiver, Sender};
+use crossbeam_channel::{Receiver, RecvTimeoutError, Sender};
 use std::io::PipeWriter;
 use std::sync::Arc;
 use std::thread::JoinHandle;
@@ -97,6 +97,7 @@ impl Daemon {
         let (workers, workers_done) = spawn_workers(&shared, threads, &claims, &failure)?;
         let (waker, wake) = Waker::new();
         let planner = Planner {
+            readers: readers.clone(),
             writer: writer.clone(),
             queue,
             wake,
@@ -152,7 +153,7 @@ impl Daemon {
         drop(self.stop_source);
         drop(self.watcher_pipe);
         // Nobody ever sends on this channel: it is disconnected when the last worker has ended.
-        if self.workers_done.recv_deadline(end).is_err() && Instant::now() >= end {
+        if self.workers_done.recv_deadline(end) == Err(RecvTimeoutError::Timeout) {
             log::warn!("Requests are cut off: they did not finish within shutdown.grace.");
             self.shared.endpoint.shut_down();
         }

@@ -7,7 +7,8 @@ use crossbeam_channel::{Receiver, Sender, select};
 use std::time::Duration;
 
 use crate::batch::Claim;
-use crate::db::batches::{self, Cut, Scope};
+use crate::db::batches::{self, Cut, Round, Scope};
+use crate::db::pool::Readers;
 use crate::db::writer::{WriteError, Writer};
 use crate::stop::Stop;
 use crate::time::Timestamp;
@@ -17,7 +18,9 @@ const LOOK_EVERY: Duration = Duration::from_secs(1);
 
 /// What the planner works with.
 pub struct Planner {
-    /// Plans and claims through the writer.
+    /// Looks whether there is work.
+    pub readers: Readers,
+    /// Plans and claims.
     pub writer: Writer,
     /// To the workers.
     pub queue: Sender<Claim>,
@@ -39,18 +42,36 @@ impl Planner {
     pub fn run(&self) -> Result<(), WriteError> {
         let mut last_user = None;
         while !self.stop.requested() {
+            if !self.work_to_do() {
+                self.rest();
+                continue;
+            }
             let claims = self.claim()?;
             if !claims.is_empty() {
                 self.hand_over(claims);
                 continue;
             }
-            let (batches, next) = self.plan(last_user)?;
-            last_user = next;
-            if batches == 0 && last_user.is_none() {
-                self.rest()?;
+            let round = self.plan(last_user)?;
+            if round == Round::default() && last_user.is_none() {
+                // Somebody else was faster, or the work was deleted.
+                self.rest();
             }
+            last_user = round.last_user;
         }
         Ok(())
+    }
+
+    /// A file that cannot be read now is read again at the next look.
+    fn work_to_do(&self) -> bool {
+        let look = || -> anyhow::Result<bool> {
+            let conn = self.readers.get()?;
+            let now = Timestamp::now();
+            Ok(batches::work_to_do(&conn, self.scope, self.cut, now)?)
+        };
+        look().unwrap_or_else(|error| {
+            log::warn!("The database cannot be read; trying again. error={error:#}");
+            false
+        })
     }
 
     fn claim(&self) -> Result<Vec<Claim>, WriteError> {
@@ -70,38 +91,19 @@ impl Planner {
         }
     }
 
-    /// A turn for the users behind `last_user`. Returns the batches planned, and the user to go on behind: none when all
-    /// had their turn.
-    fn plan(&self, last_user: Option<i64>) -> Result<(u32, Option<i64>), WriteError> {
+    /// A turn for the users behind `last_user`.
+    fn plan(&self, last_user: Option<i64>) -> Result<Round, WriteError> {
         let (scope, cut) = (self.scope, self.cut);
-        let round = self
-            .writer
-            .call(move |conn| batches::plan(conn, scope, cut, last_user, Timestamp::now()))?;
-        Ok((round.batches, round.last_user))
+        self.writer
+            .call(move |conn| batches::plan(conn, scope, cut, last_user, Timestamp::now()))
     }
 
     /// Waits for a reason to look again.
-    fn rest(&self) -> Result<(), WriteError> {
-        let time = self.until_linger_end()?.min(LOOK_EVERY);
+    fn rest(&self) {
         select! {
             recv(self.wake) -> _ => {}
             recv(self.stop.channel()) -> _ => {}
-            default(time) => {}
+            default(LOOK_EVERY) => {}
         }
-        Ok(())
-    }
-
-    fn until_linger_end(&self) -> Result<Duration, WriteError> {
-        if self.cut.linger.is_zero() {
-            return Ok(LOOK_EVERY);
-        }
-        let (scope, linger) = (self.scope, self.cut.linger);
-        let end = self
-            .writer
-            .call(move |conn| batches::linger_end(conn, scope, linger))?;
-        let now = Timestamp::now();
-        let left = end.map_or(LOOK_EVERY, |end| end.after(now));
-        // A clock that is behind by less than a tick must not make this a busy loop.
-        Ok(left.max(Duration::from_millis(10)))
     }
 }

@@ -30,6 +30,39 @@ pub struct Cut {
     pub linger: Duration,
 }
 
+impl Cut {
+    /// Short batches whose first row came by then wait no longer.
+    fn ripe_before(self, now: Timestamp) -> String {
+        if self.linger.is_zero() {
+            // Later than every time, so that a clock set back holds nobody up.
+            return "9999".to_string();
+        }
+        now.minus(self.linger).to_string()
+    }
+}
+
+/// Whether there is something to claim or to plan. Takes no lock: an idle daemon is in nobody's way.
+///
+/// # Errors
+/// SQLite's.
+pub fn work_to_do(
+    conn: &Connection,
+    scope: Scope,
+    cut: Cut,
+    now: Timestamp,
+) -> rusqlite::Result<bool> {
+    conn.prepare_cached(include_str!("../../sql/claim/work_to_do.sql"))?
+        .query_row(
+            named_params! {
+                ":user": scope.user,
+                ":due": scope.due_by.unwrap_or(now).to_string(),
+                ":batch_size": cut.batch_size,
+                ":ripe_before": cut.ripe_before(now),
+            },
+            |row| row.get(0),
+        )
+}
+
 /// What a round of planning did.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct Round {
@@ -54,11 +87,6 @@ pub fn plan(
     let Some(from) = after.map_or(Some(i64::MIN), |user| user.checked_add(1)) else {
         return Ok(round);
     };
-    let ripe_before = if cut.linger.is_zero() {
-        "9999".to_string() // later than every time, so that a clock set back holds nobody up
-    } else {
-        now.minus(cut.linger).to_string()
-    };
     let mut statement = conn.prepare_cached(include_str!("../../sql/plan/ripe_users.sql"))?;
     let users: Vec<i64> = statement
         .query_map(
@@ -66,7 +94,7 @@ pub fn plan(
                 ":from": from,
                 ":user": scope.user,
                 ":batch_size": cut.batch_size,
-                ":ripe_before": ripe_before,
+                ":ripe_before": cut.ripe_before(now),
                 ":users": USERS_A_ROUND,
             },
             |row| row.get(0),
@@ -196,22 +224,6 @@ fn insert_batch(
             ":end_id": page.ids.last,
             ":now": now.to_string(),
         })
-}
-
-/// When the next short batch is ripe, if one is waiting for more rows.
-///
-/// # Errors
-/// SQLite's.
-pub fn linger_end(
-    conn: &Connection,
-    scope: Scope,
-    linger: Duration,
-) -> rusqlite::Result<Option<Timestamp>> {
-    let since: Option<String> = conn
-        .prepare_cached(include_str!("../../sql/plan/next_linger_end.sql"))?
-        .query_row(named_params! {":user": scope.user}, |row| row.get(0))?;
-    let since = since.and_then(|text| Timestamp::parse(&text).ok());
-    Ok(since.map(|since| since.plus(linger)))
 }
 
 /// Takes up to `batches` batches for workers: FAILED ones that are due, then PENDING ones.

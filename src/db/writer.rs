@@ -20,6 +20,9 @@ const SYNC_EVERY: Duration = Duration::from_secs(1);
 /// Pause between tries while the file cannot be written.
 const RETRY_PAUSE: Duration = Duration::from_millis(100);
 
+/// How long one try waits for another program's lock: short, so that a stop is noticed.
+const LOCK_WAIT: Duration = Duration::from_millis(200);
+
 /// Why work was not done.
 #[derive(Debug, Clone, thiserror::Error)]
 pub enum WriteError {
@@ -88,6 +91,9 @@ impl Writer {
         let thread = std::thread::Builder::new()
             .name("writer".into())
             .spawn(move || {
+                if let Err(error) = conn.busy_timeout(LOCK_WAIT) {
+                    log::debug!("The lock wait cannot be set. error={error}");
+                }
                 let mut desk = Desk {
                     conn,
                     durability,
