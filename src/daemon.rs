@@ -5,7 +5,8 @@
 //! forgotten.
 
 use anyhow::Context;
-use crossbeam_channel::{Receiver, RecvTimeoutError, Sender};
+use crossbeam_channel::{Receiver, RecvTimeoutError, Sender, bounded, unbounded};
+use rusqlite::Connection;
 use std::io::PipeWriter;
 use std::sync::Arc;
 use std::thread::JoinHandle;
@@ -17,10 +18,12 @@ use crate::db::batches::{self, Cut, Scope};
 use crate::db::pool::Readers;
 use crate::db::records::Loader;
 use crate::db::writer::Writer;
-use crate::db::{self, pool, summary};
+use crate::db::{self, pool, steer, summary};
 use crate::endpoint::Endpoint;
+use crate::gate::{self, Gate, Sign, State};
 use crate::lock::InstanceLock;
 use crate::planner::Planner;
+use crate::steward::Steward;
 use crate::stop::{Stop, StopSource};
 use crate::timer;
 use crate::wake::{Waker, Watcher};
@@ -29,8 +32,8 @@ use crate::worker::{self, Shared};
 /// Time for committing and freeing batches, after requests had `shutdown.grace`.
 const WIND_UP: Duration = Duration::from_secs(1);
 
-/// Stack of a worker: a request, TLS and a page of records need far less.
-const WORKER_STACK: usize = 512 * 1024;
+/// Stack of a thread: a request, TLS and a page of records need far less.
+const STACK: usize = 512 * 1024;
 
 /// A running pipeline on one file.
 pub struct Daemon {
@@ -40,11 +43,10 @@ pub struct Daemon {
     shared: Arc<Shared>,
     writer: Writer,
     writer_thread: JoinHandle<()>,
-    helpers: Vec<JoinHandle<()>>,
-    workers: Vec<JoinHandle<()>>,
+    threads: Vec<JoinHandle<()>>,
     workers_done: Receiver<()>,
     failures: Receiver<anyhow::Error>,
-    /// Dropped to stop planner, timer, watcher and workers.
+    /// Dropped to stop all threads but the writer.
     stop_source: StopSource,
     watcher_pipe: PipeWriter,
     /// Dropped to make the writer give up on an unwritable file.
@@ -58,90 +60,98 @@ impl Daemon {
     /// # Errors
     /// When the configuration, the file or the machine does not allow it; nothing was sent then.
     pub fn start(config: &Config, scope: Scope) -> anyhow::Result<Daemon> {
-        let url = config.require_url()?;
-        let endpoint = Endpoint::new(&config.api, url, config.workers.threads)?;
-        let path = &config.database.path;
-        let lock = InstanceLock::take(path)?;
-        db::set_up(path)?;
-        let conn = db::open_writer(path, config.database.durability)?;
-        let rescued = batches::rescue(&conn)?;
-        if rescued > 0 {
-            log::info!("Freed batches that an earlier process left running. batches={rescued}");
-        }
-        let loader = Loader::new(config.api.body.iter().map(|(_, column)| column.as_str()));
-        loader
-            .check(&conn)
-            .context("api.body names a column that user_record does not have")?;
-        let instance = summary::instance_id(&conn)?;
-        let threads = config.workers.threads;
-        let readers = pool::open(path.clone(), threads.clamp(2, 8) + 2)?;
+        let workers = config.workers.threads;
+        let endpoint = Endpoint::new(&config.api, config.require_url()?, workers)?;
+        let file = open_file(config)?;
+        let readers = file.readers;
 
-        let (writer_deadline, deadline) = crossbeam_channel::bounded(0);
-        let (writer, writer_thread) = Writer::start(conn, config.database.durability, deadline)?;
+        let (writer_deadline, deadline) = bounded(0);
+        let (writer, writer_thread) =
+            Writer::start(file.conn, config.database.durability, deadline)?;
         let (stop_source, stop) = Stop::new();
-        let (rescheduled, reschedules) = crossbeam_channel::bounded(1);
-        let (queue, claims) = crossbeam_channel::bounded(config.workers.queue as usize);
-        let (failure, failures) = crossbeam_channel::unbounded();
+        let (rescheduled, reschedules) = bounded(1);
+        let (queue, claims) = bounded(config.workers.queue as usize);
+        let (change, changes) = unbounded();
         let (watcher_end, watcher_pipe) = std::io::pipe()?;
-
+        let (planner_waker, planner_wake) = Waker::new();
+        let (steward_waker, steward_wake) = Waker::new();
+        let cut = Cut {
+            batch_size: config.batch.size,
+            linger: config.batch.linger,
+        };
+        let gate = Arc::new(Gate::new(gate_rules(config), file.sign, change));
         let shared = Arc::new(Shared {
             endpoint,
             readers: readers.clone(),
-            loader,
+            loader: file.loader,
             writer: writer.clone(),
+            gate: gate.clone(),
             policy: config.retry.clone(),
-            instance,
+            instance: file.instance,
             rescheduled,
             stop: stop.clone(),
         });
-        let (workers, workers_done) = spawn_workers(&shared, threads, &claims, &failure)?;
-        let (waker, wake) = Waker::new();
         let planner = Planner {
             readers: readers.clone(),
             writer: writer.clone(),
             queue,
-            wake,
+            wake: planner_wake,
             stop: stop.clone(),
             scope,
-            cut: Cut {
-                batch_size: config.batch.size,
-                linger: config.batch.linger,
-            },
+            cut,
         };
-        let watcher = Watcher::new(path, watcher_end);
-        let (timer_readers, timer_stop, timer_waker) =
-            (readers.clone(), stop.clone(), waker.clone());
-        let helpers = vec![
-            spawn("planner", &failure, move || Ok(planner.run()?))?,
-            spawn("timer", &failure, move || {
-                timer::run(&timer_readers, &reschedules, &timer_stop, &timer_waker);
-                Ok(())
-            })?,
-            spawn("watcher", &failure, move || {
-                watcher.run(&stop, &waker);
-                Ok(())
-            })?,
-        ];
+        let steward = Steward {
+            readers: readers.clone(),
+            writer: writer.clone(),
+            gate,
+            changes,
+            wake: steward_wake,
+            planner: planner_waker.clone(),
+            cut,
+            stop: stop.clone(),
+        };
+        let watcher = Watcher::new(&config.database.path, watcher_end);
+
+        let (mut crew, failures) = Crew::new();
+        let workers_done = crew.spawn_workers(workers, &shared, &claims)?;
+        crew.spawn("planner", move || Ok(planner.run()?))?;
+        crew.spawn("steward", move || Ok(steward.run()?))?;
+        let (timer_readers, timer_stop) = (readers.clone(), stop.clone());
+        let timer_waker = planner_waker.clone();
+        crew.spawn("timer", move || {
+            timer::run(&timer_readers, &reschedules, &timer_stop, &timer_waker);
+            Ok(())
+        })?;
+        crew.spawn("watcher", move || {
+            watcher.run(&stop, &[planner_waker, steward_waker]);
+            Ok(())
+        })?;
         Ok(Daemon {
             readers,
             grace: config.shutdown.grace,
             shared,
             writer,
             writer_thread,
-            helpers,
-            workers,
+            threads: crew.threads,
             workers_done,
             failures,
             stop_source,
             watcher_pipe,
             writer_deadline,
-            _lock: lock,
+            _lock: file.lock,
         })
     }
 
     /// A thread's reason to end the whole process, as soon as there is one.
     pub fn failures(&self) -> &Receiver<anyhow::Error> {
         &self.failures
+    }
+
+    /// Why sending is held, if it is.
+    pub fn held(&self) -> Option<String> {
+        let sign = self.shared.gate.sign();
+        let reason = sign.reason.unwrap_or_default();
+        (sign.state != State::Open).then_some(reason)
     }
 
     /// Stops everything in order.
@@ -152,6 +162,7 @@ impl Daemon {
         let end = Instant::now() + self.grace;
         drop(self.stop_source);
         drop(self.watcher_pipe);
+        self.shared.gate.stop();
         // Nobody ever sends on this channel: it is disconnected when the last worker has ended.
         if self.workers_done.recv_deadline(end) == Err(RecvTimeoutError::Timeout) {
             log::warn!("Requests are cut off: they did not finish within shutdown.grace.");
@@ -159,7 +170,7 @@ impl Daemon {
         }
         let _ = self.workers_done.recv_timeout(WIND_UP);
         drop(self.writer_deadline);
-        for thread in self.helpers.into_iter().chain(self.workers) {
+        for thread in self.threads {
             // A panic there has been reported as a failure.
             let _ = thread.join();
         }
@@ -175,43 +186,102 @@ impl Daemon {
     }
 }
 
-fn spawn_workers(
-    shared: &Arc<Shared>,
-    threads: u32,
-    claims: &Receiver<Claim>,
-    failure: &Sender<anyhow::Error>,
-) -> anyhow::Result<(Vec<JoinHandle<()>>, Receiver<()>)> {
-    let (alive, done) = crossbeam_channel::bounded::<()>(0);
-    let mut workers = Vec::new();
-    for number in 1..=threads {
-        let (shared, claims, alive) = (shared.clone(), claims.clone(), alive.clone());
-        let name = format!("BatchProcessor-{number}");
-        workers.push(spawn(&name, failure, move || {
-            let _alive = alive;
-            Ok(worker::run(&shared, &claims)?)
-        })?);
-    }
-    Ok((workers, done))
+/// A database that is this process's to work on.
+struct File {
+    lock: InstanceLock,
+    conn: Connection,
+    readers: Readers,
+    loader: Loader,
+    instance: String,
+    sign: Sign,
 }
 
-/// Starts a named thread whose error, or panic, reaches the supervisor.
-fn spawn(
-    name: &str,
-    failure: &Sender<anyhow::Error>,
-    work: impl FnOnce() -> anyhow::Result<()> + Send + 'static,
-) -> anyhow::Result<JoinHandle<()>> {
-    let failure = failure.clone();
-    let thread_name = name.to_string();
-    let body = move || {
-        let result = std::panic::catch_unwind(std::panic::AssertUnwindSafe(work))
-            .unwrap_or_else(|_| Err(anyhow::anyhow!("it panicked")));
-        if let Err(error) = result {
-            let _ = failure.send(error.context(format!("the thread {thread_name} ended")));
+/// Locks the file, sets it up, and frees what a dead process left RUNNING.
+fn open_file(config: &Config) -> anyhow::Result<File> {
+    let path = &config.database.path;
+    let lock = InstanceLock::take(path)?;
+    db::set_up(path)?;
+    let conn = db::open_writer(path, config.database.durability)?;
+    let rescued = batches::rescue(&conn)?;
+    if rescued > 0 {
+        log::info!("Freed batches that an earlier process left running. batches={rescued}");
+    }
+    let loader = Loader::new(config.api.body.iter().map(|(_, column)| column.as_str()));
+    loader
+        .check(&conn)
+        .context("api.body names a column that user_record does not have")?;
+    // Page loads are short, so that a few readers serve many workers.
+    let readers = config.workers.threads.clamp(2, 8) + 2;
+    Ok(File {
+        lock,
+        readers: pool::open(path.clone(), readers)?,
+        loader,
+        instance: summary::instance_id(&conn)?,
+        sign: steer::load_gate(&conn)?,
+        conn,
+    })
+}
+
+fn gate_rules(config: &Config) -> gate::Rules {
+    gate::Rules {
+        failures: config.gate.failures,
+        probe_interval: config.gate.probe_interval,
+        workers: config.workers.threads,
+        longest_hold: config.retry.max_interval,
+    }
+}
+
+/// The threads, each of whose errors or panics reaches the supervisor.
+struct Crew {
+    threads: Vec<JoinHandle<()>>,
+    failure: Sender<anyhow::Error>,
+}
+
+impl Crew {
+    fn new() -> (Crew, Receiver<anyhow::Error>) {
+        let (failure, failures) = unbounded();
+        let threads = Vec::new();
+        (Crew { threads, failure }, failures)
+    }
+
+    fn spawn(
+        &mut self,
+        name: &str,
+        work: impl FnOnce() -> anyhow::Result<()> + Send + 'static,
+    ) -> anyhow::Result<()> {
+        let failure = self.failure.clone();
+        let thread_name = name.to_string();
+        let body = move || {
+            let result = std::panic::catch_unwind(std::panic::AssertUnwindSafe(work))
+                .unwrap_or_else(|_| Err(anyhow::anyhow!("it panicked")));
+            if let Err(error) = result {
+                let _ = failure.send(error.context(format!("the thread {thread_name} ended")));
+            }
+        };
+        let thread = std::thread::Builder::new()
+            .name(name.to_string())
+            .stack_size(STACK)
+            .spawn(body)
+            .with_context(|| format!("the thread {name} cannot be started"))?;
+        self.threads.push(thread);
+        Ok(())
+    }
+
+    /// Starts the workers; the channel is disconnected when the last of them has ended.
+    fn spawn_workers(
+        &mut self,
+        workers: u32,
+        shared: &Arc<Shared>,
+        claims: &Receiver<Claim>,
+    ) -> anyhow::Result<Receiver<()>> {
+        let (alive, done) = bounded::<()>(0);
+        for number in 1..=workers {
+            let (shared, claims, alive) = (shared.clone(), claims.clone(), alive.clone());
+            self.spawn(&format!("BatchProcessor-{number}"), move || {
+                let _alive = alive;
+                Ok(worker::run(&shared, &claims)?)
+            })?;
         }
-    };
-    std::thread::Builder::new()
-        .name(name.to_string())
-        .stack_size(WORKER_STACK)
-        .spawn(body)
-        .with_context(|| format!("the thread {name} cannot be started"))
+        Ok(done)
+    }
 }

@@ -9,6 +9,7 @@ pub mod pool;
 pub mod records;
 pub mod schema;
 pub mod settle;
+pub mod steer;
 pub mod summary;
 pub mod writer;
 

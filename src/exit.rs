@@ -7,7 +7,6 @@ use crate::db::writer::WriteError;
 use crate::import::BadLine;
 use crate::init::CannotCreate;
 use crate::lock::LockError;
-use crate::worker::WorkerError;
 
 /// All done.
 pub const DONE: u8 = 0;
@@ -71,7 +70,7 @@ fn code_of(cause: &(dyn std::error::Error + 'static)) -> Option<u8> {
             OpenError::Sqlite { .. } => IO,
         });
     }
-    if cause.is::<WorkerError>() || cause.is::<WriteError>() || cause.is::<r2d2::Error>() {
+    if cause.is::<WriteError>() || cause.is::<r2d2::Error>() {
         return Some(IO);
     }
     if cause.is::<rusqlite::Error>() {

@@ -34,7 +34,7 @@
 //!
 //! Domain, pure: [`record`], [`batch`], [`verdict`], [`outcome`], [`retry`], [`time`], [`text`].
 //! Storage: [`db`] and what is in it; the statements themselves are in `sql/`. Delivery: [`endpoint`].
-//! Threads: [`daemon`], [`planner`], [`worker`], [`timer`], [`wake`], [`stop`], [`lock`].
+//! Threads: [`daemon`], [`planner`], [`worker`], [`gate`], [`timer`], [`steward`], [`wake`], [`stop`], [`lock`].
 //! Edges: [`cli`], [`config`], [`run`](mod@run), [`drain`], [`import`], [`status`], [`check`], [`init`], [`demo`],
 //! [`receiver`], [`server`], [`progress`], [`logging`], [`exit`].
 //!
@@ -50,6 +50,7 @@ pub mod demo;
 pub mod drain;
 pub mod endpoint;
 pub mod exit;
+pub mod gate;
 pub mod import;
 pub mod init;
 pub mod lock;
@@ -63,6 +64,7 @@ pub mod retry;
 pub mod run;
 pub mod server;
 pub mod status;
+pub mod steward;
 pub mod stop;
 pub mod text;
 pub mod time;

@@ -56,11 +56,12 @@ impl Watcher {
         Watcher { inotify, stopped }
     }
 
-    /// Runs until the stop.
-    pub fn run(&self, stop: &Stop, waker: &Waker) {
+    /// Wakes them until the stop.
+    pub fn run(&self, stop: &Stop, wakers: &[Waker]) {
+        let wake_all = || wakers.iter().for_each(Waker::wake);
         while !stop.requested() {
             let event = self.wait();
-            waker.wake();
+            wake_all();
             if !event {
                 continue;
             }
@@ -68,7 +69,7 @@ impl Watcher {
                 if stop.wait(pause) {
                     return;
                 }
-                waker.wake();
+                wake_all();
             }
         }
     }

@@ -13,10 +13,12 @@ use crate::db::records::Loader;
 use crate::db::settle::{self, Ending, Finished, Source};
 use crate::db::writer::{WriteError, Writer};
 use crate::endpoint::Endpoint;
-use crate::outcome::Outcome;
+use crate::gate::{Gate, Then};
+use crate::outcome::{Answer, Outcome};
 use crate::record::Record;
 use crate::retry::RetryPolicy;
 use crate::stop::Stop;
+use crate::verdict::Verdict;
 
 /// The first page of a batch, and the most that a page grows to.
 const PAGE: std::ops::RangeInclusive<usize> = 16..=256;
@@ -35,6 +37,8 @@ pub struct Shared {
     pub loader: Loader,
     /// Writes outcomes.
     pub writer: Writer,
+    /// Whether anything may be sent.
+    pub gate: Arc<Gate>,
     /// When to try again.
     pub policy: RetryPolicy,
     /// The first part of every idempotency key.
@@ -45,25 +49,11 @@ pub struct Shared {
     pub stop: Stop,
 }
 
-/// Why a worker cannot go on.
-#[derive(Debug, thiserror::Error)]
-pub enum WorkerError {
-    /// Outcomes cannot be written down.
-    #[error(transparent)]
-    Write(#[from] WriteError),
-    /// Records cannot be read.
-    #[error("records cannot be read: {0}")]
-    Read(#[from] rusqlite::Error),
-    /// No reader came free.
-    #[error("no connection to read records with: {0}")]
-    NoReader(#[from] r2d2::Error),
-}
-
 /// Takes claims from the queue until it is closed or the stop comes.
 ///
 /// # Errors
-/// When outcomes cannot be written down or records cannot be read.
-pub fn run(shared: &Arc<Shared>, queue: &Receiver<Claim>) -> Result<(), WorkerError> {
+/// When outcomes cannot be written down.
+pub fn run(shared: &Arc<Shared>, queue: &Receiver<Claim>) -> Result<(), WriteError> {
     while let Ok(claim) = queue.recv() {
         if shared.stop.requested() {
             return Ok(());
@@ -106,9 +96,26 @@ struct Attempt<'a> {
 }
 
 /// Whether the batch is still this worker's to go on with.
-#[derive(PartialEq)]
+#[derive(Debug, Clone, Copy, PartialEq)]
 enum Go {
     On,
+    Away,
+}
+
+/// How far a page of records came.
+struct Progress {
+    /// The last record whose outcome was handed over.
+    last: Option<i64>,
+    end: PageEnd,
+}
+
+#[derive(PartialEq)]
+enum PageEnd {
+    /// All of it was sent.
+    Through,
+    /// The gate held it up: the rest may be old by the time it opens, and is read again.
+    Held,
+    /// The stop came, or the batch is not ours any more.
     Away,
 }
 
@@ -127,35 +134,61 @@ impl<'a> Attempt<'a> {
         }
     }
 
-    fn run(mut self) -> Result<(), WorkerError> {
+    fn run(mut self) -> Result<(), WriteError> {
         let start = Instant::now();
         let again = self.send_all(Source::Undelivered, Some(IdRange::ALL))?;
         if again == Go::Away || self.send_all(Source::Range, self.claim.unsent)? == Go::Away {
-            return self.await_settled().map(drop).map_err(Into::into);
+            return self.await_settled().map(drop);
         }
         if self.await_settled()? == Go::Away {
             return Ok(());
         }
-        self.finish(start.elapsed()).map_err(Into::into)
+        self.finish(start.elapsed())
     }
 
-    /// Sends what there is of `ids`, page by page.
-    fn send_all(&mut self, source: Source, mut ids: Option<IdRange>) -> Result<Go, WorkerError> {
-        while let Some(range) = ids {
-            let page = self.load(source, range)?;
-            let full = page.len() == self.page;
-            ids = match page.last() {
-                Some(last) if full => range.above(last.id),
-                _ => None,
-            };
-            if self.send_page(source, &page)? == Go::Away {
+    /// Sends what there is of `left`, page by page.
+    fn send_all(&mut self, source: Source, mut left: Option<IdRange>) -> Result<Go, WriteError> {
+        while let Some(range) = left {
+            if self.wait_at_gate()? == Go::Away {
                 return Ok(Go::Away);
             }
+            let page = match self.load(source, range) {
+                Ok(page) => page,
+                Err(error) => {
+                    self.shared
+                        .gate
+                        .close(&format!("records cannot be read: {error:#}"));
+                    continue;
+                }
+            };
+            let full = page.len() == self.page;
+            let progress = self.send_page(source, &page)?;
+            let above_last = progress.last.map_or(Some(range), |id| range.above(id));
+            left = match progress.end {
+                PageEnd::Away => return Ok(Go::Away),
+                PageEnd::Held => above_last,
+                PageEnd::Through if full => above_last,
+                PageEnd::Through => None,
+            };
         }
         Ok(Go::On)
     }
 
-    fn load(&self, source: Source, ids: IdRange) -> Result<Vec<Record>, WorkerError> {
+    /// Nothing is left half done while the gate is closed, which may be for hours.
+    fn wait_at_gate(&mut self) -> Result<Go, WriteError> {
+        if !self.shared.gate.is_wide_open() {
+            if self.await_settled()? == Go::Away {
+                return Ok(Go::Away);
+            }
+            self.shared.gate.wait();
+        }
+        Ok(match self.shared.stop.requested() {
+            true => Go::Away,
+            false => Go::On,
+        })
+    }
+
+    fn load(&self, source: Source, ids: IdRange) -> anyhow::Result<Vec<Record>> {
         let Shared {
             readers, loader, ..
         } = self.shared;
@@ -167,18 +200,25 @@ impl<'a> Attempt<'a> {
         Ok(page)
     }
 
-    fn send_page(&mut self, source: Source, page: &[Record]) -> Result<Go, WriteError> {
+    fn send_page(&mut self, source: Source, page: &[Record]) -> Result<Progress, WriteError> {
         let start = Instant::now();
+        let mut last = None;
         for record in page {
             if self.shared.stop.requested() {
-                return Ok(Go::Away);
+                let end = PageEnd::Away;
+                return Ok(Progress { last, end });
             }
-            let outcome = self.send(record);
+            let Some(outcome) = self.send(record) else {
+                let end = PageEnd::Held;
+                return Ok(Progress { last, end });
+            };
             // The outcome before this one is committed before this one is handed over.
             if self.await_settled()? == Go::Away {
-                return Ok(Go::Away);
+                let end = PageEnd::Away;
+                return Ok(Progress { last, end });
             }
             self.settle(source, record.id, outcome)?;
+            last = Some(record.id);
         }
         let wanted = if start.elapsed() < PAGE_TIME {
             self.page * 2
@@ -186,33 +226,57 @@ impl<'a> Attempt<'a> {
             self.page / 2
         };
         self.page = wanted.clamp(1, *PAGE.end());
-        Ok(Go::On)
+        let end = PageEnd::Through;
+        Ok(Progress { last, end })
     }
 
-    fn send(&mut self, record: &Record) -> Outcome {
+    /// Sends a record if the gate lets it, and returns what to write down; nothing when the record keeps its place.
+    fn send(&mut self, record: &Record) -> Option<Outcome> {
         let Shared {
             endpoint,
             policy,
             instance,
+            gate,
+            stop,
             ..
         } = self.shared;
+        let permit = gate.try_pass()?;
         let key = format!("{instance}.{}.{}", self.claim.fence.batch_id, record.id);
         let answer = endpoint.send(record, &key);
         self.sent += 1;
+        let then = if stop.requested() && answer.http_status.is_none() {
+            // The stop may have cut it off: that says nothing about the destination.
+            gate.give_back(permit);
+            match answer.verdict {
+                Verdict::NotSent => Then::Hold,
+                _ => Then::Settle,
+            }
+        } else {
+            gate.leave(permit, record.id, &answer)
+        };
+        self.log_failure(record, &answer);
+        if then == Then::Hold {
+            return None;
+        }
         let outcome = Outcome::of(answer, record.attempts + 1, policy);
         if let Outcome::Failed(failure) = &outcome {
             self.retry_after = self
                 .retry_after
                 .max(failure.retry_after.unwrap_or_default());
+        }
+        Some(outcome)
+    }
+
+    fn log_failure(&self, record: &Record, answer: &Answer) {
+        if answer.verdict != Verdict::Delivered {
             log::debug!(
                 "A record was not accepted: {}. record={} batch={} user={}",
-                failure.error,
+                answer.message,
                 record.id,
                 self.claim.fence.batch_id,
                 self.claim.user_id
             );
         }
-        outcome
     }
 
     fn settle(&mut self, source: Source, record: i64, outcome: Outcome) -> Result<(), WriteError> {

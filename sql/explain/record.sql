@@ -1,0 +1,1 @@
+SELECT user_id FROM user_record WHERE id = :record

@@ -1,0 +1,1 @@
+UPDATE command SET done_at = :now, result = :result WHERE id = :command

@@ -1,0 +1,1 @@
+INSERT INTO command (verb, target) VALUES (:verb, :target)

@@ -1,0 +1,1 @@
+SELECT result FROM command WHERE id = :command AND done_at IS NOT NULL

@@ -1,0 +1,14 @@
+-- Records that were tried are sent again; a dead one gets all of its attempts anew.
+UPDATE undelivered_record
+   SET attempts = CASE state WHEN 'DEAD' THEN 0 ELSE attempts END,
+       state = CASE state WHEN 'DEAD' THEN 'RETRY' ELSE state END,
+       tried_in = -1
+ WHERE batch_id IS NOT NULL AND state <> 'LATE'
+   AND CASE :kind
+         WHEN 'record' THEN record_id = :number
+         WHEN 'batch' THEN batch_id = :number
+         WHEN 'user' THEN user_id = :number
+         WHEN 'dead' THEN state = 'DEAD'
+         ELSE state <> 'DEAD'
+       END
+RETURNING batch_id

@@ -1,0 +1,1 @@
+UPDATE gate SET state = :state, reason = :reason, since = :now

@@ -1,0 +1,204 @@
+//! The gate by itself: what closes it, who may pass, what opens it.
+
+use super::*;
+use crossbeam_channel::{Receiver, unbounded};
+
+const RULES: Rules = Rules {
+    failures: 3,
+    probe_interval: Duration::from_millis(1),
+    workers: 4,
+    longest_hold: Duration::from_secs(3600),
+};
+
+fn open_gate(rules: Rules) -> (Gate, Receiver<Change>) {
+    let (changes, receiver) = unbounded();
+    let sign = Sign {
+        state: State::Open,
+        reason: None,
+    };
+    (Gate::new(rules, sign, changes), receiver)
+}
+
+fn answer(verdict: Verdict, http_status: Option<u16>) -> Answer {
+    Answer {
+        verdict,
+        http_status,
+        message: "as it was told".into(),
+    }
+}
+
+fn send(gate: &Gate, record: i64, verdict: Verdict, status: u16) -> Then {
+    let permit = gate.try_pass().expect("the gate lets it pass");
+    gate.leave(permit, record, &answer(verdict, Some(status)))
+}
+
+/// Waits for the next probe, which is due in a millisecond.
+fn probe(gate: &Gate) -> Permit {
+    gate.wait();
+    gate.try_pass().expect("a probe is due")
+}
+
+#[test]
+fn a_refused_login_closes_it_at_once_and_the_record_keeps_its_place() {
+    let (gate, changes) = open_gate(RULES);
+    let then = send(&gate, 1, Verdict::DestinationFault, 401);
+    assert_eq!(then, Then::Hold);
+    assert_eq!(gate.sign().state, State::Closed);
+    assert_eq!(changes.try_recv().unwrap().sign, gate.sign());
+}
+
+#[test]
+fn failures_in_a_row_close_it_and_a_success_between_them_starts_anew() {
+    let (gate, _changes) = open_gate(RULES);
+    for _ in 0..5 {
+        send(&gate, 1, Verdict::Unknown, 0);
+        send(&gate, 1, Verdict::Retry(None), 500);
+        send(&gate, 1, Verdict::Delivered, 200);
+    }
+    assert_eq!(gate.sign().state, State::Open);
+    for status in [500, 429, 503] {
+        assert_eq!(send(&gate, 1, Verdict::Retry(None), status), Then::Settle);
+    }
+    assert_eq!(gate.sign().state, State::Closed);
+}
+
+#[test]
+fn a_conflict_is_the_records_own_and_does_not_close_it() {
+    let (gate, _changes) = open_gate(RULES);
+    for _ in 0..10 {
+        send(&gate, 1, Verdict::Retry(None), 409);
+    }
+    assert_eq!(gate.sign().state, State::Open);
+}
+
+#[test]
+fn one_probe_at_a_time_and_the_first_success_opens_it() {
+    let (gate, _changes) = open_gate(RULES);
+    send(&gate, 1, Verdict::DestinationFault, 403);
+    let permit = probe(&gate);
+    assert_eq!(gate.sign().state, State::Probing);
+    assert!(gate.try_pass().is_none());
+    gate.leave(permit, 1, &answer(Verdict::DestinationFault, Some(403)));
+    assert_eq!(gate.sign().state, State::Closed);
+    let permit = probe(&gate);
+    gate.leave(permit, 1, &answer(Verdict::Delivered, Some(200)));
+    assert_eq!(gate.sign().state, State::Open);
+}
+
+#[test]
+fn workers_come_back_one_by_one_after_it_opened() {
+    let (gate, _changes) = open_gate(RULES);
+    send(&gate, 1, Verdict::DestinationFault, 403);
+    let permit = probe(&gate);
+    gate.leave(permit, 1, &answer(Verdict::Delivered, Some(200)));
+    let ok = answer(Verdict::Delivered, Some(200));
+    let first = gate.try_pass().unwrap();
+    assert!(gate.try_pass().is_none());
+    gate.leave(first, 1, &ok);
+    let two = [gate.try_pass().unwrap(), gate.try_pass().unwrap()];
+    assert!(gate.try_pass().is_none());
+    for permit in two {
+        gate.leave(permit, 1, &ok);
+    }
+    let four: Vec<Permit> = std::iter::from_fn(|| gate.try_pass()).take(5).collect();
+    assert_eq!(four.len(), 5, "wide open, it counts no more");
+}
+
+#[test]
+fn retry_after_with_429_holds_everybody_that_long_and_no_longer_than_allowed() {
+    let (gate, _changes) = open_gate(RULES);
+    send(&gate, 1, Verdict::Retry(Some(Duration::MAX)), 429);
+    let sign = gate.sign();
+    assert_eq!(sign.state, State::Closed);
+    assert!(sign.reason.unwrap().contains("asks to wait 3600 s"));
+    assert!(gate.try_pass().is_none());
+}
+
+#[test]
+fn everything_refused_alike_closes_it_and_names_the_records_to_revive() {
+    let (gate, changes) = open_gate(RULES);
+    assert_eq!(send(&gate, 7, Verdict::Dead, 422), Then::Settle);
+    assert_eq!(send(&gate, 8, Verdict::Dead, 422), Then::Settle);
+    assert_eq!(send(&gate, 9, Verdict::Dead, 422), Then::Hold);
+    let change = changes.try_recv().unwrap();
+    assert_eq!(change.revive, [7, 8, 9]);
+    assert!(change.sign.reason.unwrap().contains("HTTP 422"));
+    let permit = probe(&gate);
+    assert_eq!(
+        changes.try_recv().unwrap().revive,
+        [7, 8, 9],
+        "again, for outcomes that were on their way"
+    );
+    let refused = answer(Verdict::Dead, Some(422));
+    assert_eq!(gate.leave(permit, 9, &refused), Then::Hold);
+}
+
+#[test]
+fn bad_records_among_good_ones_do_not_close_it() {
+    let (gate, _changes) = open_gate(RULES);
+    for record in 0..20 {
+        send(&gate, record, Verdict::Dead, 422);
+        send(&gate, record, Verdict::Dead, 400);
+        send(&gate, record, Verdict::Delivered, 200);
+    }
+    assert_eq!(gate.sign().state, State::Open);
+}
+
+#[test]
+fn a_pause_holds_and_a_resume_lets_go() {
+    let (gate, _changes) = open_gate(RULES);
+    gate.set_paused(true);
+    assert_eq!(gate.sign().state, State::Paused);
+    assert!(gate.try_pass().is_none());
+    gate.set_paused(false);
+    assert!(gate.try_pass().is_some());
+}
+
+#[test]
+fn a_closed_gate_stays_closed_over_a_restart_and_is_probed_at_once() {
+    let (changes, _receiver) = unbounded();
+    let sign = Sign {
+        state: State::Probing,
+        reason: Some("HTTP 401".into()),
+    };
+    let gate = Gate::new(RULES, sign, changes);
+    assert!(gate.try_pass().is_some());
+    assert!(gate.try_pass().is_none());
+}
+
+#[test]
+fn a_permit_that_was_not_used_lets_the_next_probe_go() {
+    let (gate, _changes) = open_gate(RULES);
+    send(&gate, 1, Verdict::DestinationFault, 403);
+    let permit = probe(&gate);
+    gate.give_back(permit);
+    assert!(gate.try_pass().is_some());
+}
+
+#[test]
+fn a_stop_lets_everybody_go_who_waits() {
+    let (gate, _changes) = open_gate(RULES);
+    gate.set_paused(true);
+    std::thread::scope(|scope| {
+        let waiting = scope.spawn(|| gate.wait());
+        gate.stop();
+        waiting.join().unwrap();
+    });
+}
+
+#[test]
+fn permits_that_were_counted_are_given_back_when_all_is_calm_again() {
+    let (gate, _changes) = open_gate(RULES);
+    let ok = answer(Verdict::Delivered, Some(200));
+    for _ in 0..10 {
+        send(&gate, 1, Verdict::Unknown, 0);
+        let held: Vec<Permit> = std::iter::from_fn(|| gate.try_pass()).take(3).collect();
+        send(&gate, 1, Verdict::Delivered, 200);
+        for permit in held {
+            gate.leave(permit, 1, &ok);
+        }
+    }
+    send(&gate, 1, Verdict::Unknown, 0);
+    let all: Vec<Permit> = std::iter::from_fn(|| gate.try_pass()).collect();
+    assert_eq!(all.len(), 4, "as many as there are workers");
+}

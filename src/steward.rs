@@ -1,0 +1,146 @@
+//! The steward: answers the `command` table, and writes down what the gate does.
+//!
+//! A thread of its own, so that an operator is answered within a second however busy planner and workers are.
+
+use crossbeam_channel::{Receiver, select};
+use std::sync::Arc;
+use std::time::Duration;
+
+use crate::db::batches::{self, Cut, Scope};
+use crate::db::pool::Readers;
+use crate::db::steer::{self, Command, Verb};
+use crate::db::writer::{WriteError, Writer};
+use crate::gate::{Change, Gate, State};
+use crate::stop::Stop;
+use crate::time::Timestamp;
+use crate::wake::Waker;
+
+/// Without a wake the steward looks this often all the same.
+const LOOK_EVERY: Duration = Duration::from_secs(1);
+
+/// What the steward works with.
+pub struct Steward {
+    /// Looks for commands.
+    pub readers: Readers,
+    /// Answers them.
+    pub writer: Writer,
+    /// Pauses, and says what changed.
+    pub gate: Arc<Gate>,
+    /// From the gate.
+    pub changes: Receiver<Change>,
+    /// Says "look again".
+    pub wake: Receiver<()>,
+    /// Told when batches were made due or planned.
+    pub planner: Waker,
+    /// How `plan` cuts.
+    pub cut: Cut,
+    /// Ends the steward.
+    pub stop: Stop,
+}
+
+impl Steward {
+    /// Runs until the stop; then writes down what the gate still had to say.
+    ///
+    /// # Errors
+    /// When the writer refuses or has ended.
+    pub fn run(&self) -> Result<(), WriteError> {
+        loop {
+            self.answer_commands()?;
+            select! {
+                recv(self.changes) -> change => {
+                    if let Ok(change) = change {
+                        self.write_down(change)?;
+                    }
+                }
+                recv(self.wake) -> _ => {}
+                recv(self.stop.channel()) -> _ => break,
+                default(LOOK_EVERY) => {}
+            }
+        }
+        self.changes
+            .try_iter()
+            .try_for_each(|change| self.write_down(change))
+    }
+
+    fn answer_commands(&self) -> Result<(), WriteError> {
+        let look = || -> anyhow::Result<Vec<Command>> {
+            Ok(steer::commands_to_do(&*self.readers.get()?)?)
+        };
+        // A file that cannot be read now is read again at the next look; the planner says so in the log.
+        for command in look().unwrap_or_default() {
+            let result = self.carry_out(&command)?;
+            log::info!(
+                "A command was carried out: {result}. command={}",
+                command.id
+            );
+            let id = command.id;
+            self.writer
+                .call(move |conn| steer::answer_command(conn, id, &result))?;
+        }
+        Ok(())
+    }
+
+    fn carry_out(&self, command: &Command) -> Result<String, WriteError> {
+        Ok(match command.verb {
+            None => "not carried out: this version does not know the command".to_string(),
+            Some(Verb::Pause) => {
+                self.gate.set_paused(true);
+                "sending is paused".to_string()
+            }
+            Some(Verb::Resume) => {
+                self.gate.set_paused(false);
+                "sending goes on".to_string()
+            }
+            Some(Verb::Retry(target)) => {
+                let result = self
+                    .writer
+                    .call(move |conn| steer::retry(conn, target, Timestamp::now()))?;
+                self.planner.wake();
+                result
+            }
+            Some(Verb::Plan) => self.plan_all()?,
+        })
+    }
+
+    fn plan_all(&self) -> Result<String, WriteError> {
+        let cut = Cut {
+            linger: Duration::ZERO,
+            ..self.cut
+        };
+        let mut batches = 0;
+        let mut last_user = None;
+        while !self.stop.requested() {
+            let round = self.writer.call(move |conn| {
+                batches::plan(conn, Scope::default(), cut, last_user, Timestamp::now())
+            })?;
+            if round.batches == 0 && last_user.is_none() {
+                break;
+            }
+            batches += round.batches;
+            last_user = round.last_user;
+        }
+        self.planner.wake();
+        Ok(format!("{batches} batches were planned"))
+    }
+
+    fn write_down(&self, change: Change) -> Result<(), WriteError> {
+        let Change { sign, revive } = &change;
+        match (sign.state, &sign.reason) {
+            // A probe every half minute is no news.
+            (State::Probing, _) => {}
+            (State::Open, _) => log::info!("The gate is open: records are sent."),
+            (state, reason) => log::warn!(
+                "The gate is {}: {}. Sending is held.",
+                state.word(),
+                reason.as_deref().unwrap_or("no reason given")
+            ),
+        }
+        if !revive.is_empty() {
+            log::info!("Records go back to waiting. records={}", revive.len());
+        }
+        self.writer.call(move |conn| {
+            steer::revive(conn, &change.revive, Timestamp::now())?;
+            steer::store_gate(conn, &change.sign)
+        })
+    }
+}
