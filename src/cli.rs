@@ -7,8 +7,11 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use crate::config::{self, Flags, Loaded};
+use crate::db::steer::{Target, Verb};
 use crate::import::Format;
-use crate::{check, demo, drain, import, init, logging, receiver, run, status, stop};
+use crate::{
+    check, demo, drain, explain, import, init, logging, operate, receiver, run, status, stop,
+};
 
 /// Ferries the rows of `user_record`, in one SQLite file, to an HTTP API, in batches, with the status of every batch in
 /// the same file.
@@ -81,6 +84,25 @@ enum Command {
         /// Again every second
         #[arg(long)]
         watch: bool,
+    },
+    /// Send failed or dead records again
+    #[command(after_help = "Example:\n  ferryd retry batch:42\n  ferryd retry dead")]
+    Retry {
+        /// batch:N, user:N, record:N, dead or failed
+        target: Target,
+    },
+    /// Hold all sending until `resume`
+    #[command(after_help = "Example:\n  ferryd pause")]
+    Pause,
+    /// Let sending go on after `pause`; a closed gate is probed at once
+    #[command(after_help = "Example:\n  ferryd resume")]
+    Resume,
+    /// Why a record is not delivered, or when it was
+    #[command(after_help = "Example:\n  ferryd explain 1005")]
+    Explain {
+        /// user_record.id
+        #[arg(allow_negative_numbers = true)]
+        record_id: i64,
     },
     /// Check configuration, file, schema, integrity and permissions
     #[command(after_help = "Example:\n  ferryd check --probe")]
@@ -209,6 +231,13 @@ impl Cli {
                     &stop::on_signal()?,
                 )?;
             }
+            Command::Retry { target } => steer(&flags, quiet, &Verb::Retry(target))?,
+            Command::Pause => steer(&flags, quiet, &Verb::Pause)?,
+            Command::Resume => steer(&flags, quiet, &Verb::Resume)?,
+            Command::Explain { record_id } => {
+                let database = load(&flags)?.config.database.path;
+                println!("{}", explain::run(&database, record_id)?);
+            }
             Command::Check { probe } => check::run(&load(&flags)?, probe)?,
             Command::Init => init::run(&flags)?,
             Command::Receiver {
@@ -244,6 +273,12 @@ impl Cli {
 
 fn load(flags: &Flags) -> Result<Loaded, config::ConfigError> {
     config::load(flags)
+}
+
+fn steer(flags: &Flags, quiet: bool, verb: &Verb) -> anyhow::Result<()> {
+    let database = load(flags)?.config.database.path;
+    say(quiet, &operate::run(&database, verb)?);
+    Ok(())
 }
 
 fn say(quiet: bool, line: &str) {

@@ -79,7 +79,8 @@ impl Daemon {
             batch_size: config.batch.size,
             linger: config.batch.linger,
         };
-        let gate = Arc::new(Gate::new(gate_rules(config), file.sign, change));
+        let gate = Gate::new(gate_rules(config), file.sign.clone(), change);
+        let gate = Arc::new(gate);
         let shared = Arc::new(Shared {
             endpoint,
             readers: readers.clone(),
@@ -107,6 +108,7 @@ impl Daemon {
             changes,
             wake: steward_wake,
             planner: planner_waker.clone(),
+            logged: file.sign,
             cut,
             stop: stop.clone(),
         };

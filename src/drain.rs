@@ -32,6 +32,8 @@ pub enum Ended {
     Done,
     /// The time was up.
     TimedOut,
+    /// A single pass, and the gate is closed.
+    Held,
     /// A signal came.
     Stopped,
 }
@@ -66,7 +68,7 @@ pub fn run(config: &Config, options: &Options, stop: &Stop) -> anyhow::Result<Re
     let before = summary::counts(&*daemon.readers.get()?, scope)?;
     let bar = progress::records(total(before) as u64, "delivering");
     progress::show(&bar);
-    let ended = wait(&daemon, scope, options.timeout, stop, &bar);
+    let ended = wait(&daemon, scope, options, stop, &bar);
     progress::hide();
     let readers = daemon.readers.clone();
     let stopped = daemon.stop();
@@ -84,11 +86,13 @@ pub fn run(config: &Config, options: &Options, stop: &Stop) -> anyhow::Result<Re
 fn wait(
     daemon: &Daemon,
     scope: Scope,
-    timeout: Option<Duration>,
+    options: &Options,
     stop: &Stop,
     bar: &ProgressBar,
 ) -> anyhow::Result<Ended> {
-    let end = timeout.and_then(|time| Instant::now().checked_add(time));
+    let end = options
+        .timeout
+        .and_then(|time| Instant::now().checked_add(time));
     loop {
         let conn = daemon.readers.get()?;
         if !summary::work_left(&conn, scope)? {
@@ -100,6 +104,9 @@ fn wait(
             bar.set_position(counts.delivered as u64);
         }
         drop(conn);
+        if options.once && daemon.held().is_some() {
+            return Ok(Ended::Held);
+        }
         if end.is_some_and(|end| Instant::now() >= end) {
             return Ok(Ended::TimedOut);
         }
@@ -133,6 +140,7 @@ impl std::fmt::Display for Report {
         match self.ended {
             Ended::Done => Ok(()),
             Ended::TimedOut => write!(f, "; the time was up"),
+            Ended::Held => write!(f, "; the gate is closed, and a single pass does not wait"),
             Ended::Stopped => write!(f, "; stopped by a signal"),
         }
     }

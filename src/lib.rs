@@ -35,7 +35,7 @@
 //! Domain, pure: [`record`], [`batch`], [`verdict`], [`outcome`], [`retry`], [`time`], [`text`].
 //! Storage: [`db`] and what is in it; the statements themselves are in `sql/`. Delivery: [`endpoint`].
 //! Threads: [`daemon`], [`planner`], [`worker`], [`gate`], [`timer`], [`steward`], [`wake`], [`stop`], [`lock`].
-//! Edges: [`cli`], [`config`], [`run`](mod@run), [`drain`], [`import`], [`status`], [`check`], [`init`], [`demo`],
+//! Edges: [`cli`], [`config`], [`run`](mod@run), [`drain`], [`import`], [`status`], [`check`], [`explain`], [`operate`], [`init`], [`demo`],
 //! [`receiver`], [`server`], [`progress`], [`logging`], [`exit`].
 //!
 //! Dependencies point from edges to threads, to storage and delivery, to the domain, and never back.
@@ -50,11 +50,13 @@ pub mod demo;
 pub mod drain;
 pub mod endpoint;
 pub mod exit;
+pub mod explain;
 pub mod gate;
 pub mod import;
 pub mod init;
 pub mod lock;
 pub mod logging;
+pub mod operate;
 pub mod outcome;
 pub mod planner;
 pub mod progress;

@@ -10,7 +10,7 @@ use crate::db::batches::{self, Cut, Scope};
 use crate::db::pool::Readers;
 use crate::db::steer::{self, Command, Verb};
 use crate::db::writer::{WriteError, Writer};
-use crate::gate::{Change, Gate, State};
+use crate::gate::{Change, Gate, Sign, State};
 use crate::stop::Stop;
 use crate::time::Timestamp;
 use crate::wake::Waker;
@@ -34,6 +34,8 @@ pub struct Steward {
     pub planner: Waker,
     /// How `plan` cuts.
     pub cut: Cut,
+    /// What the log said of the gate last.
+    pub logged: Sign,
     /// Ends the steward.
     pub stop: Stop,
 }
@@ -43,7 +45,7 @@ impl Steward {
     ///
     /// # Errors
     /// When the writer refuses or has ended.
-    pub fn run(&self) -> Result<(), WriteError> {
+    pub fn run(mut self) -> Result<(), WriteError> {
         loop {
             self.answer_commands()?;
             select! {
@@ -57,9 +59,10 @@ impl Steward {
                 default(LOOK_EVERY) => {}
             }
         }
-        self.changes
-            .try_iter()
-            .try_for_each(|change| self.write_down(change))
+        while let Ok(change) = self.changes.try_recv() {
+            self.write_down(change)?;
+        }
+        Ok(())
     }
 
     fn answer_commands(&self) -> Result<(), WriteError> {
@@ -123,17 +126,12 @@ impl Steward {
         Ok(format!("{batches} batches were planned"))
     }
 
-    fn write_down(&self, change: Change) -> Result<(), WriteError> {
+    fn write_down(&mut self, change: Change) -> Result<(), WriteError> {
         let Change { sign, revive } = &change;
-        match (sign.state, &sign.reason) {
-            // A probe every half minute is no news.
-            (State::Probing, _) => {}
-            (State::Open, _) => log::info!("The gate is open: records are sent."),
-            (state, reason) => log::warn!(
-                "The gate is {}: {}. Sending is held.",
-                state.word(),
-                reason.as_deref().unwrap_or("no reason given")
-            ),
+        // A probe every half minute is no news, nor is the gate that it left closed.
+        if sign.state != State::Probing && *sign != self.logged {
+            log_sign(sign);
+            self.logged = sign.clone();
         }
         if !revive.is_empty() {
             log::info!("Records go back to waiting. records={}", revive.len());
@@ -143,4 +141,14 @@ impl Steward {
             steer::store_gate(conn, &change.sign)
         })
     }
+}
+
+fn log_sign(sign: &Sign) {
+    let Sign { state, reason } = sign;
+    if *state == State::Open {
+        log::info!("The gate is open: records are sent.");
+        return;
+    }
+    let reason = reason.as_deref().unwrap_or("no reason given");
+    log::warn!("The gate is {}: {reason}. Sending is held.", state.word());
 }

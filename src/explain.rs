@@ -1,0 +1,138 @@
+//! `ferryd explain`: the one exact reason why a record is not delivered, or when it was. Read-only.
+
+use anyhow::Context;
+use rusqlite::{Connection, OptionalExtension, named_params};
+use std::path::Path;
+
+use crate::db;
+use crate::db::steer;
+use crate::gate::State;
+
+/// Explains where a record stands, in one line.
+///
+/// # Errors
+/// When the file cannot be read or is not ours.
+pub fn run(database: &Path, record: i64) -> anyhow::Result<String> {
+    let conn = db::open_to_look(database)?;
+    // One transaction, so that all that is read is of the same moment.
+    let tx = conn.unchecked_transaction()?;
+    let user = tx
+        .query_row(
+            include_str!("../sql/explain/record.sql"),
+            named_params! {":record": record},
+            |row| row.get::<_, rusqlite::types::Value>(0),
+        )
+        .optional()
+        .context("user_record cannot be read")?;
+    let Some(user) = user else {
+        return Ok(format!(
+            "record {record} is not in user_record: it was never there, or its owner deleted it"
+        ));
+    };
+    if let Some(reason) = undelivered(&tx, record)? {
+        return Ok(format!("record {record} is not delivered: {reason}"));
+    }
+    let rusqlite::types::Value::Integer(user) = user else {
+        return Ok(format!(
+            "record {record} is not delivered: user_id is not a whole number"
+        ));
+    };
+    place(&tx, record, user)
+}
+
+/// Why a record that stands in `undelivered_record` is not delivered.
+fn undelivered(conn: &Connection, record: i64) -> anyhow::Result<Option<String>> {
+    let reason = conn
+        .query_row(
+            include_str!("../sql/explain/undelivered.sql"),
+            named_params! {":record": record},
+            |row| {
+                let state: String = row.get("state")?;
+                let reason: String = row.get("reason")?;
+                let attempts: i64 = row.get("attempts")?;
+                let batch: Option<i64> = row.get("batch_id")?;
+                let due: Option<String> = row.get("next_attempt_at")?;
+                let status: Option<String> = row.get("batch_status")?;
+                let mut text = format!("{state}, {reason}; sent {attempts} times");
+                match (batch, due, status) {
+                    (Some(batch), Some(due), _) => {
+                        text.push_str(&format!("; batch {batch} is due at {due}"));
+                    }
+                    (Some(batch), None, Some(status)) => {
+                        text.push_str(&format!("; batch {batch} is {status}"));
+                    }
+                    _ => {}
+                }
+                if state == "DEAD" {
+                    text.push_str(&format!("; `ferryd retry record:{record}` sends it again"));
+                }
+                Ok((text, state))
+            },
+        )
+        .optional()?;
+    Ok(match reason {
+        Some((text, state)) if state != "DEAD" => Some(text + &held(conn)?),
+        Some((text, _)) => Some(text),
+        None => None,
+    })
+}
+
+/// Where a record stands that no row of `undelivered_record` tells of.
+fn place(conn: &Connection, record: i64, user: i64) -> anyhow::Result<String> {
+    let params = named_params! {":user": user, ":record": record};
+    let (planned, left_out): (bool, bool) =
+        conn.query_row(include_str!("../sql/explain/place.sql"), params, |row| {
+            Ok((row.get(0)?, row.get(1)?))
+        })?;
+    if left_out {
+        return Ok(format!(
+            "record {record} is delivered, by a batch of late rows, or under the id or user that it had before"
+        ));
+    }
+    if !planned {
+        return Ok(format!(
+            "record {record} is not delivered: it waits to be cut into a batch of user {user}{}",
+            held(conn)?
+        ));
+    }
+    let batch = conn
+        .query_row(include_str!("../sql/explain/batch.sql"), params, |row| {
+            let id: i64 = row.get("id")?;
+            let offset: i64 = row.get("batch_offset")?;
+            let kind: String = row.get("kind")?;
+            let status: String = row.get("status")?;
+            let at: String = row.get("last_attempt_at")?;
+            let sent: bool = row.get("sent")?;
+            Ok((id, offset, kind, status, at, sent))
+        })
+        .optional()?;
+    let Some((id, offset, kind, status, at, sent)) = batch else {
+        return Ok(format!(
+            "record {record} is delivered; its batch is no longer in the file"
+        ));
+    };
+    let batch = format!("batch {id} of user {user} (offset {offset})");
+    Ok(if status == "SUCCESS" || kind == "LATE" {
+        format!("record {record} is delivered, with {batch}, which ended at {at}")
+    } else if sent {
+        format!("record {record} is delivered, with {batch}, which is {status}")
+    } else {
+        let held = held(conn)?;
+        format!(
+            "record {record} is not delivered: it waits its turn in {batch}, which is {status}{held}"
+        )
+    })
+}
+
+/// What the gate adds to every reason.
+fn held(conn: &Connection) -> anyhow::Result<String> {
+    let sign = steer::load_gate(conn)?;
+    Ok(match (sign.state, sign.reason) {
+        (State::Open, _) => String::new(),
+        (state, reason) => format!(
+            "; sending is held, the gate is {}: {}",
+            state.word(),
+            reason.unwrap_or_default()
+        ),
+    })
+}

@@ -1,0 +1,296 @@
+//! What the gate knows, and the rules by which that changes. No waiting and no locks here: that is the gate's.
+
+use std::time::{Duration, Instant};
+
+use super::{Change, Permit, Rules, Sign, State, Then};
+use crate::outcome::Answer;
+use crate::verdict::Verdict;
+
+#[derive(Debug)]
+pub(super) struct Hold {
+    closed: Option<Closed>,
+    paused: bool,
+    /// A fault of this machine that holds all sending until it ends.
+    pub(super) local_fault: Option<String>,
+    pub(super) stopping: bool,
+    /// Requests at a time while it ramps up; `workers` when it is wide open.
+    limit: u32,
+    /// Permits out that count against the limit.
+    out: u32,
+    /// Failures of the destination in a row.
+    streak: u32,
+    refused: Refused,
+    /// What was last shown to the outside.
+    shown: Sign,
+    /// What the next change carries.
+    to_revive: Vec<i64>,
+}
+
+#[derive(Debug)]
+struct Closed {
+    reason: String,
+    probe_at: Instant,
+    probing: bool,
+    /// Closed because everything was refused.
+    refused: Refused,
+}
+
+impl Closed {
+    fn new(reason: String, probe_at: Instant) -> Closed {
+        Closed {
+            reason,
+            probe_at,
+            probing: false,
+            refused: Refused::default(),
+        }
+    }
+}
+
+/// Records in a row that were refused with the same status, none accepted between them: when they are many, the request
+/// is at fault and not the records.
+#[derive(Debug, Default, Clone)]
+struct Refused {
+    status: u16,
+    records: Vec<i64>,
+}
+
+impl Hold {
+    /// As an earlier process left it: a closed gate may be probed at once.
+    pub(super) fn new(rules: &Rules, sign: Sign) -> Hold {
+        let reason = sign.reason.clone().unwrap_or_default();
+        let closed = matches!(sign.state, State::Closed | State::Probing);
+        Hold {
+            closed: closed.then(|| Closed::new(reason, Instant::now())),
+            paused: sign.state == State::Paused,
+            local_fault: None,
+            stopping: false,
+            limit: rules.workers,
+            out: 0,
+            streak: 0,
+            refused: Refused::default(),
+            shown: sign,
+            to_revive: Vec::new(),
+        }
+    }
+
+    /// Wide open, and nothing that the next answer would have to be counted for.
+    pub(super) fn is_calm(&self, rules: &Rules) -> bool {
+        self.is_open()
+            && !self.stopping
+            && self.limit >= rules.workers
+            && self.streak == 0
+            && self.refused.records.is_empty()
+    }
+
+    /// What has to be written down since the last time, if anything.
+    pub(super) fn change(&mut self) -> Option<Change> {
+        let sign = self.sign();
+        let revive = std::mem::take(&mut self.to_revive);
+        if sign == self.shown && revive.is_empty() {
+            return None;
+        }
+        self.shown = sign.clone();
+        Some(Change { sign, revive })
+    }
+
+    /// How long until the next probe may go; `None` when no time is set for it.
+    pub(super) fn next_probe(&self, now: Instant) -> Option<Duration> {
+        let closed = self.closed.as_ref()?;
+        let held = self.paused || self.local_fault.is_some();
+        (!held && closed.probe_at > now).then(|| closed.probe_at - now)
+    }
+
+    /// Takes a permit back with what became of the record.
+    pub(super) fn note(
+        &mut self,
+        permit: &Permit,
+        record: i64,
+        answer: &Answer,
+        rules: &Rules,
+    ) -> Then {
+        if permit.counted {
+            self.out -= 1;
+        }
+        let then = match answer.verdict {
+            Verdict::Delivered => self.note_success(permit, rules),
+            Verdict::DestinationFault => {
+                self.close(&answer.message, rules.probe_interval);
+                Then::Hold
+            }
+            Verdict::NotSent => {
+                self.note_failure(answer, rules);
+                Then::Hold
+            }
+            Verdict::Unknown => self.note_failure(answer, rules),
+            Verdict::Retry(hold) => self.note_retry(answer, hold, rules),
+            Verdict::Dead => self.note_refusal(record, answer, rules),
+        };
+        if permit.probe {
+            self.probe_is_back(answer, rules.probe_interval);
+        }
+        then
+    }
+
+    /// Takes back a permit that was not used.
+    pub(super) fn give_back(&mut self, permit: &Permit) {
+        if permit.counted {
+            self.out -= 1;
+        }
+        if let Some(closed) = self.closed.as_mut().filter(|_| permit.probe) {
+            closed.probing = false;
+        }
+    }
+
+    pub(super) fn set_paused(&mut self, paused: bool) {
+        self.paused = paused;
+        if let Some(closed) = self.closed.as_mut().filter(|_| !paused) {
+            closed.probe_at = Instant::now();
+        }
+    }
+
+    fn is_open(&self) -> bool {
+        self.closed.is_none() && !self.paused && self.local_fault.is_none()
+    }
+
+    pub(super) fn may_pass(&self, now: Instant) -> bool {
+        if self.paused || self.local_fault.is_some() {
+            return false;
+        }
+        match &self.closed {
+            None => self.out < self.limit,
+            Some(closed) => !closed.probing && closed.probe_at <= now,
+        }
+    }
+
+    pub(super) fn permit(&mut self, now: Instant) -> Option<Permit> {
+        if !self.may_pass(now) {
+            return None;
+        }
+        let probe = self.closed.is_some();
+        match &mut self.closed {
+            None => self.out += 1,
+            Some(closed) => {
+                closed.probing = true;
+                // By now the outcomes that were on their way when the gate closed are written down too.
+                self.to_revive.append(&mut closed.refused.records);
+            }
+        }
+        Some(Permit {
+            probe,
+            counted: !probe,
+        })
+    }
+
+    pub(super) fn sign(&self) -> Sign {
+        let (state, reason) = match (&self.local_fault, &self.closed) {
+            (Some(fault), _) => (State::Closed, Some(fault.clone())),
+            _ if self.paused => (State::Paused, Some("paused by an operator".to_string())),
+            (None, None) => (State::Open, None),
+            (None, Some(closed)) if closed.probing => (State::Probing, Some(closed.reason.clone())),
+            (None, Some(closed)) => (State::Closed, Some(closed.reason.clone())),
+        };
+        Sign { state, reason }
+    }
+
+    fn note_success(&mut self, permit: &Permit, rules: &Rules) -> Then {
+        self.streak = 0;
+        self.refused.records.clear();
+        if permit.probe {
+            self.closed = None;
+            self.limit = 1;
+        } else if self.closed.is_none() {
+            // Each success lets one more in, so the number doubles from one round to the next.
+            self.limit = (self.limit + 1).min(rules.workers);
+        }
+        Then::Settle
+    }
+
+    /// A failure that may be the destination's.
+    fn note_failure(&mut self, answer: &Answer, rules: &Rules) -> Then {
+        self.streak = self.streak.saturating_add(1);
+        if self.streak >= rules.failures {
+            let reason = format!(
+                "{} failures in a row, last: {}",
+                self.streak, answer.message
+            );
+            self.close(&reason, rules.probe_interval);
+        }
+        Then::Settle
+    }
+
+    fn note_retry(&mut self, answer: &Answer, hold: Option<Duration>, rules: &Rules) -> Then {
+        let status = answer.http_status.unwrap_or(0);
+        if let (429 | 503, Some(hold)) = (status, hold) {
+            let hold = hold.min(rules.longest_hold);
+            let seconds = hold.as_secs();
+            let reason = format!("{} (it asks to wait {seconds} s)", answer.message);
+            self.close(&reason, hold);
+        }
+        if status == 429 || status >= 500 {
+            return self.note_failure(answer, rules);
+        }
+        Then::Settle
+    }
+
+    fn note_refusal(&mut self, record: i64, answer: &Answer, rules: &Rules) -> Then {
+        // Without a status it was ferryd that found the record unfit.
+        let Some(status) = answer.http_status else {
+            return Then::Settle;
+        };
+        if self
+            .closed
+            .as_ref()
+            .is_some_and(|c| c.refused.status == status)
+        {
+            return Then::Hold;
+        }
+        if self.refused.status != status {
+            self.refused = Refused {
+                status,
+                records: Vec::new(),
+            };
+        }
+        self.refused.records.push(record);
+        if self.refused.records.len() < rules.failures as usize {
+            return Then::Settle;
+        }
+        let many = self.refused.records.len();
+        let reason = format!(
+            "{many} records in a row were refused with HTTP {status}, none accepted: the request's shape is at fault, not the records; they go back to waiting. Last: {}",
+            answer.message
+        );
+        self.close(&reason, rules.probe_interval);
+        let refused = std::mem::take(&mut self.refused);
+        self.to_revive.extend(&refused.records);
+        if let Some(closed) = &mut self.closed {
+            closed.refused = refused;
+        }
+        Then::Hold
+    }
+
+    /// Closes the gate, or keeps it closed; the next probe is due after `hold`, never sooner than before.
+    pub(super) fn close(&mut self, reason: &str, hold: Duration) {
+        let now = Instant::now();
+        let probe_at = now.checked_add(hold).unwrap_or(now);
+        match &mut self.closed {
+            Some(closed) => closed.probe_at = closed.probe_at.max(probe_at),
+            None => {
+                self.closed = Some(Closed::new(reason.to_string(), probe_at));
+            }
+        }
+    }
+
+    /// A probe that did not open the gate: the next one is due after the interval, unless a longer hold was asked for.
+    fn probe_is_back(&mut self, answer: &Answer, interval: Duration) {
+        if let Some(closed) = &mut self.closed {
+            closed.probing = false;
+            if !closed.reason.contains(&answer.message) {
+                closed.reason.clone_from(&answer.message);
+            }
+            let now = Instant::now();
+            closed.probe_at = closed
+                .probe_at
+                .max(now.checked_add(interval).unwrap_or(now));
+        }
+    }
+}

@@ -1,0 +1,72 @@
+//! `ferryd retry`, `pause` and `resume`: rows of the `command` table. A running daemon answers them; without one they are
+//! carried out at once, under the instance lock.
+
+use rusqlite::Connection;
+use std::path::Path;
+use std::time::{Duration, Instant};
+
+use crate::config::Durability;
+use crate::db;
+use crate::db::steer::{self, Verb};
+use crate::gate::{Sign, State};
+use crate::lock::{InstanceLock, LockError};
+use crate::time::Timestamp;
+
+/// How long a running daemon may take to answer.
+const PATIENCE: Duration = Duration::from_secs(5);
+
+/// Time between two looks for the answer.
+const LOOK_EVERY: Duration = Duration::from_millis(20);
+
+/// Gives a command and returns its answer.
+///
+/// # Errors
+/// When the file cannot be used, or a running daemon does not answer.
+pub fn run(database: &Path, verb: &Verb) -> anyhow::Result<String> {
+    drop(db::open_to_look(database)?);
+    let mut conn = db::open_writer(database, Durability::Full)?;
+    match InstanceLock::take(database) {
+        Ok(_lock) => carry_out(&mut conn, verb),
+        Err(LockError::Held { .. }) => ask_daemon(&conn, verb),
+        Err(error) => Err(error.into()),
+    }
+}
+
+fn ask_daemon(conn: &Connection, verb: &Verb) -> anyhow::Result<String> {
+    let command = steer::insert_command(conn, verb)?;
+    let end = Instant::now() + PATIENCE;
+    while Instant::now() < end {
+        if let Some(result) = steer::result_of_command(conn, command)? {
+            return Ok(result);
+        }
+        std::thread::sleep(LOOK_EVERY);
+    }
+    anyhow::bail!(
+        "the daemon has not answered within {} s; the command stays in the table `command` (id {command}), see the daemon's log",
+        PATIENCE.as_secs()
+    )
+}
+
+fn carry_out(conn: &mut Connection, verb: &Verb) -> anyhow::Result<String> {
+    let tx = conn.transaction_with_behavior(rusqlite::TransactionBehavior::Immediate)?;
+    let command = steer::insert_command(&tx, verb)?;
+    let result = match verb {
+        Verb::Retry(target) => steer::retry(&tx, *target, Timestamp::now())?,
+        Verb::Pause => {
+            let reason = Some("paused by an operator".to_string());
+            let state = State::Paused;
+            steer::store_gate(&tx, &Sign { state, reason })?;
+            "sending is paused, also when the daemon starts".to_string()
+        }
+        Verb::Resume => {
+            let state = State::Open;
+            let reason = None;
+            steer::store_gate(&tx, &Sign { state, reason })?;
+            "sending goes on when the daemon starts".to_string()
+        }
+        Verb::Plan => "the daemon plans when it starts".to_string(),
+    };
+    steer::answer_command(&tx, command, &result)?;
+    tx.commit()?;
+    Ok(result)
+}
