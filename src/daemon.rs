@@ -101,6 +101,7 @@ impl Daemon {
             scope,
             cut,
         };
+        let watcher = Watcher::new(&config.database.path, watcher_end, gate.clone());
         let steward = Steward {
             readers: readers.clone(),
             writer: writer.clone(),
@@ -112,7 +113,6 @@ impl Daemon {
             cut,
             stop: stop.clone(),
         };
-        let watcher = Watcher::new(&config.database.path, watcher_end);
 
         let (mut crew, failures) = Crew::new();
         let workers_done = crew.spawn_workers(workers, &shared, &claims)?;

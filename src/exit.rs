@@ -52,6 +52,7 @@ fn code_of(cause: &(dyn std::error::Error + 'static)) -> Option<u8> {
     if let Some(error) = cause.downcast_ref::<LockError>() {
         return Some(match error {
             LockError::Held { .. } => HELD,
+            LockError::Lost { .. } => DATA,
             LockError::Io { source, .. } => match of_io(source) {
                 PERMISSION => PERMISSION,
                 _ => CANNOT_CREATE,

@@ -199,6 +199,9 @@ impl Gate {
     /// Holds all sending while a fault of this machine lasts; `None` ends it.
     pub fn set_local_fault(&self, fault: Option<String>) {
         let mut hold = self.lock();
+        if hold.local_fault == fault {
+            return;
+        }
         hold.local_fault = fault;
         self.unlock(hold);
     }

@@ -24,6 +24,14 @@ pub enum LockError {
         /// What the holder wrote.
         pid: String,
     },
+    /// The database is gone that was worked on before: an empty one in its place would hide the loss.
+    #[error("{}: the database is gone; put it or a backup back, or remove {} to start with an empty one", .database.display(), .lock.display())]
+    Lost {
+        /// The database.
+        database: PathBuf,
+        /// Its lock file.
+        lock: PathBuf,
+    },
     /// The lock file cannot be made or locked.
     #[error("{}: the lock file cannot be used ({source}); give this user the right to write to its directory", .path.display())]
     Io {
@@ -34,15 +42,30 @@ pub enum LockError {
     },
 }
 
+/// Whether a lock file stands beside the database: then the database was worked on before.
+fn was_worked_on(database: &Path) -> bool {
+    std::fs::metadata(lock_path(database)).is_ok_and(|metadata| metadata.len() > 0)
+}
+
+fn lock_path(database: &Path) -> PathBuf {
+    let mut path = database.as_os_str().to_owned();
+    path.push(".lock");
+    PathBuf::from(path)
+}
+
 impl InstanceLock {
     /// Takes the lock of a database, or says who has it. Does not wait.
     ///
     /// # Errors
     /// See [`LockError`].
     pub fn take(database: &Path) -> Result<InstanceLock, LockError> {
-        let mut path = database.as_os_str().to_owned();
-        path.push(".lock");
-        let path = PathBuf::from(path);
+        let path = lock_path(database);
+        if !database.exists() && was_worked_on(database) {
+            return Err(LockError::Lost {
+                database: database.to_path_buf(),
+                lock: path,
+            });
+        }
         let io = |source| LockError::Io {
             path: path.clone(),
             source,
@@ -86,11 +109,21 @@ mod tests {
     fn a_second_lock_is_refused_and_names_the_holder() {
         let dir = tempfile::tempdir().unwrap();
         let database = dir.path().join("a.db");
+        std::fs::write(&database, "").unwrap();
         let held = InstanceLock::take(&database).unwrap();
         let error = InstanceLock::take(&database).unwrap_err();
         let pid = format!("(pid {})", std::process::id());
         assert!(error.to_string().contains(&pid), "{error}");
         drop(held);
         InstanceLock::take(&database).unwrap();
+    }
+
+    #[test]
+    fn a_database_that_is_gone_is_not_replaced_by_an_empty_one() {
+        let dir = tempfile::tempdir().unwrap();
+        let database = dir.path().join("a.db");
+        drop(InstanceLock::take(&database).unwrap());
+        let error = InstanceLock::take(&database).unwrap_err();
+        assert!(matches!(error, LockError::Lost { .. }), "{error}");
     }
 }

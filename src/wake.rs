@@ -1,5 +1,8 @@
 //! The watcher: notices that somebody wrote to the file, and wakes the planner.
 //!
+//! Once a second it also makes sure that the path still leads to the file that is open: SQLite goes on "working" on a
+//! deleted one, and what it says is delivered would be lost.
+//!
 //! It only ever says "look again": whether there is work is for the planner to read from the file. It watches the -wal
 //! with inotify, and looks once a second all the same, so that a lost event costs a second and not a record.
 
@@ -9,9 +12,12 @@ use rustix::fs::inotify;
 use std::io::PipeReader;
 use std::mem::MaybeUninit;
 use std::os::fd::OwnedFd;
+use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
-use std::time::Duration;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
 
+use crate::gate::Gate;
 use crate::stop::Stop;
 
 /// The longest time between two looks.
@@ -43,24 +49,40 @@ impl Waker {
 pub struct Watcher {
     inotify: Option<OwnedFd>,
     stopped: PipeReader,
+    database: PathBuf,
+    /// Device and inode of the file that is open.
+    identity: Option<(u64, u64)>,
+    gate: Arc<Gate>,
 }
 
 impl Watcher {
     /// Watches until the writing end of `stopped` is closed. Where inotify cannot be had, looking once a second remains.
-    pub fn new(database: &Path, stopped: PipeReader) -> Watcher {
+    /// A file that is lost closes the gate until it is back.
+    pub fn new(database: &Path, stopped: PipeReader, gate: Arc<Gate>) -> Watcher {
         let inotify = watch(database)
             .inspect_err(|error| {
                 log::warn!("inotify cannot be used; new rows are found by looking once a second. error={error}");
             })
             .ok();
-        Watcher { inotify, stopped }
+        Watcher {
+            inotify,
+            stopped,
+            database: database.to_path_buf(),
+            identity: identity(database),
+            gate,
+        }
     }
 
     /// Wakes them until the stop.
     pub fn run(&self, stop: &Stop, wakers: &[Waker]) {
         let wake_all = || wakers.iter().for_each(Waker::wake);
+        let mut looked = Instant::now();
         while !stop.requested() {
             let event = self.wait();
+            if looked.elapsed() >= POLL {
+                looked = Instant::now();
+                self.check_identity();
+            }
             wake_all();
             if !event {
                 continue;
@@ -72,6 +94,18 @@ impl Watcher {
                 wake_all();
             }
         }
+    }
+
+    fn check_identity(&self) {
+        let fault = match identity(&self.database) {
+            found if found == self.identity => None,
+            None => Some("deleted or moved away"),
+            Some(_) => Some("replaced by another file"),
+        };
+        let path = self.database.display();
+        self.gate.set_local_fault(fault.map(|what| {
+            format!("the database {path} was {what}; put the same file back, or stop ferryd and restore a backup")
+        }));
     }
 
     /// Waits for an event, the stop, or [`POLL`]; says whether there was an event.
@@ -98,6 +132,11 @@ impl Watcher {
         let mut buffer = [MaybeUninit::<u8>::uninit(); 4096];
         while rustix::io::read(inotify, &mut buffer).is_ok_and(|(read, _)| !read.is_empty()) {}
     }
+}
+
+fn identity(database: &Path) -> Option<(u64, u64)> {
+    let metadata = std::fs::metadata(database).ok()?;
+    Some((metadata.dev(), metadata.ino()))
 }
 
 fn watch(database: &Path) -> rustix::io::Result<OwnedFd> {

@@ -19,6 +19,8 @@ pub struct Scope {
     pub user: Option<i64>,
     /// Take up FAILED batches that were due by then; `None` is: when they become due.
     pub due_by: Option<Timestamp>,
+    /// No delay is longer: a later due time was set by a wrong clock.
+    pub longest_delay: Duration,
 }
 
 /// How records are cut into batches.
@@ -30,13 +32,28 @@ pub struct Cut {
     pub linger: Duration,
 }
 
+/// A time that can only have been written by a wrong clock; small differences between two looks at it are none.
+fn future(now: Timestamp) -> String {
+    now.plus(Duration::from_secs(60)).to_string()
+}
+
+impl Scope {
+    /// FAILED batches due by the first time, or after the second, are due.
+    fn due(self, now: Timestamp) -> (String, String) {
+        match self.due_by {
+            Some(by) => (by.to_string(), "9999".to_string()),
+            // A tenth more is the jitter.
+            None => {
+                let latest = self.longest_delay.saturating_mul(12) / 10;
+                (now.to_string(), future(now.plus(latest)))
+            }
+        }
+    }
+}
+
 impl Cut {
     /// Short batches whose first row came by then wait no longer.
     fn ripe_before(self, now: Timestamp) -> String {
-        if self.linger.is_zero() {
-            // Later than every time, so that a clock set back holds nobody up.
-            return "9999".to_string();
-        }
         now.minus(self.linger).to_string()
     }
 }
@@ -51,11 +68,14 @@ pub fn work_to_do(
     cut: Cut,
     now: Timestamp,
 ) -> rusqlite::Result<bool> {
+    let (due, latest) = scope.due(now);
     conn.prepare_cached(include_str!("../../sql/claim/work_to_do.sql"))?
         .query_row(
             named_params! {
                 ":user": scope.user,
-                ":due": scope.due_by.unwrap_or(now).to_string(),
+                ":due": due,
+                ":latest": latest,
+                ":future": future(now),
                 ":batch_size": cut.batch_size,
                 ":ripe_before": cut.ripe_before(now),
             },
@@ -95,6 +115,7 @@ pub fn plan(
                 ":user": scope.user,
                 ":batch_size": cut.batch_size,
                 ":ripe_before": cut.ripe_before(now),
+                ":future": future(now),
                 ":users": USERS_A_ROUND,
             },
             |row| row.get(0),
@@ -236,12 +257,17 @@ pub fn claim(
     batches: usize,
     now: Timestamp,
 ) -> rusqlite::Result<Vec<Claim>> {
-    let due = scope.due_by.unwrap_or(now).to_string();
+    let (due, latest) = scope.due(now);
     let mut claims = Vec::new();
     let mut statement = conn.prepare_cached(include_str!("../../sql/claim/due_batches.sql"))?;
     let mut ids: Vec<i64> = statement
         .query_map(
-            named_params! {":due": due, ":user": scope.user, ":batches": batches as i64},
+            named_params! {
+                ":due": due,
+                ":latest": latest,
+                ":user": scope.user,
+                ":batches": batches as i64,
+            },
             |row| row.get(0),
         )?
         .collect::<rusqlite::Result<_>>()?;
