@@ -100,6 +100,8 @@ pub struct Api {
     pub headers: Vec<(String, String)>,
     /// JSON key and column of `user_record`, in file order; never empty.
     pub body: Vec<(String, String)>,
+    /// Statuses that mean something else than usual, and what: see [`crate::verdict::Row`].
+    pub verdicts: Vec<(String, String)>,
     pub idempotency_key: IdempotencyKey,
     pub proxy: Proxy,
 }

@@ -17,7 +17,7 @@ use crate::outcome::Answer;
 use crate::record::Record;
 use crate::text;
 use crate::time::Timestamp;
-use crate::verdict::{self, Verdict};
+use crate::verdict::{Verdict, Verdicts};
 
 pub use body::Template;
 
@@ -37,6 +37,7 @@ pub struct Endpoint {
     url: Uri,
     headers: HeaderMap,
     body: Template,
+    verdicts: Verdicts,
     key_style: config::IdempotencyKey,
 }
 
@@ -61,6 +62,7 @@ impl Endpoint {
             url: url.parse()?,
             headers,
             body: Template::new(&api.body),
+            verdicts: verdicts(api)?,
             key_style: api.idempotency_key,
         })
     }
@@ -83,7 +85,7 @@ impl Endpoint {
         };
         transport::forget_begun();
         match self.agent.run(request) {
-            Ok(response) => read_answer(response),
+            Ok(response) => self.read_answer(response),
             // What failed before the first byte of the request was not sent for certain.
             Err(error) if transport::has_begun() => {
                 no_answer(Verdict::Unknown, &format!("no answer: {error}"))
@@ -95,6 +97,39 @@ impl Endpoint {
     /// Cuts off the requests in flight and refuses new ones.
     pub fn shut_down(&self) {
         self.agent.clone().shutdown();
+    }
+
+    fn read_answer(&self, mut response: ureq::http::Response<ureq::Body>) -> Answer {
+        let status = response.status();
+        let retry_after = response.headers().get(header::RETRY_AFTER);
+        let retry_after = retry_after.and_then(|value| parse_retry_after(value.to_str().ok()?));
+        let verdict = self.verdicts.of(status.as_u16(), retry_after);
+
+        let mut body = Vec::new();
+        let mut reader = response.body_mut().as_reader().take(BODY_LIMIT);
+        if verdict == Verdict::Delivered {
+            // Read only so that the connection can be used again; a body that breaks off changes nothing.
+            let _ = std::io::copy(&mut reader, &mut std::io::sink());
+            return Answer {
+                verdict,
+                http_status: Some(status.as_u16()),
+                message: String::new(),
+            };
+        }
+        let _ = reader.read_to_end(&mut body);
+        let reason = status.canonical_reason().unwrap_or("");
+        let body = String::from_utf8_lossy(&body);
+        let mut message = format!("HTTP {} {reason}", status.as_u16());
+        message.truncate(message.trim_end().len());
+        if !body.trim().is_empty() {
+            message.push_str(": ");
+            message.push_str(body.trim());
+        }
+        Answer {
+            verdict,
+            http_status: Some(status.as_u16()),
+            message: text::printable(&message, MESSAGE_BYTES).into(),
+        }
     }
 
     fn request(&self, key: &str, body: Vec<u8>) -> Result<Request<Vec<u8>>, ureq::http::Error> {
@@ -110,6 +145,14 @@ impl Endpoint {
         request.headers_mut().insert("idempotency-key", value);
         Ok(request)
     }
+}
+
+fn verdicts(api: &config::Api) -> anyhow::Result<Verdicts> {
+    let mut moved = Vec::new();
+    for (status, row) in &api.verdicts {
+        moved.push((status.parse()?, row.parse().map_err(anyhow::Error::msg)?));
+    }
+    Ok(Verdicts::new(moved))
 }
 
 fn agent(api: &config::Api, workers: u32) -> anyhow::Result<Agent> {
@@ -146,39 +189,6 @@ fn agent(api: &config::Api, workers: u32) -> anyhow::Result<Agent> {
         transport::connector(),
         resolver::CachingResolver::default(),
     ))
-}
-
-fn read_answer(mut response: ureq::http::Response<ureq::Body>) -> Answer {
-    let status = response.status();
-    let retry_after = response.headers().get(header::RETRY_AFTER);
-    let retry_after = retry_after.and_then(|value| parse_retry_after(value.to_str().ok()?));
-    let verdict = verdict::of_status(status.as_u16(), retry_after);
-
-    let mut body = Vec::new();
-    let mut reader = response.body_mut().as_reader().take(BODY_LIMIT);
-    if verdict == Verdict::Delivered {
-        // Read only so that the connection can be used again; a body that breaks off changes nothing.
-        let _ = std::io::copy(&mut reader, &mut std::io::sink());
-        return Answer {
-            verdict,
-            http_status: Some(status.as_u16()),
-            message: String::new(),
-        };
-    }
-    let _ = reader.read_to_end(&mut body);
-    let reason = status.canonical_reason().unwrap_or("");
-    let body = String::from_utf8_lossy(&body);
-    let mut message = format!("HTTP {} {reason}", status.as_u16());
-    message.truncate(message.trim_end().len());
-    if !body.trim().is_empty() {
-        message.push_str(": ");
-        message.push_str(body.trim());
-    }
-    Answer {
-        verdict,
-        http_status: Some(status.as_u16()),
-        message: text::printable(&message, MESSAGE_BYTES).into(),
-    }
 }
 
 fn no_answer(verdict: Verdict, message: &str) -> Answer {

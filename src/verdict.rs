@@ -19,8 +19,57 @@ pub enum Verdict {
     Dead,
 }
 
+/// The rows of the table that a status can be moved to. Never to "delivered": a success is a 2xx and nothing else.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Row {
+    /// The record is sent again.
+    Retry,
+    /// The destination is at fault: the gate closes.
+    Hold,
+    /// The record is dead.
+    Dead,
+}
+
+impl std::str::FromStr for Row {
+    type Err = String;
+
+    fn from_str(word: &str) -> Result<Row, String> {
+        match word {
+            "retry" => Ok(Row::Retry),
+            "hold" => Ok(Row::Hold),
+            "dead" => Ok(Row::Dead),
+            _ => {
+                Err("must be \"retry\", \"hold\" (the destination is at fault) or \"dead\"".into())
+            }
+        }
+    }
+}
+
+/// The table of verdicts, with the statuses that `[api.verdicts]` moves.
+#[derive(Debug, Clone, Default)]
+pub struct Verdicts {
+    moved: Vec<(u16, Row)>,
+}
+
+impl Verdicts {
+    /// A table with these statuses moved.
+    pub fn new(moved: Vec<(u16, Row)>) -> Verdicts {
+        Verdicts { moved }
+    }
+
+    /// The verdict for a final status, with the delay that `Retry-After` named.
+    pub fn of(&self, status: u16, retry_after: Option<Duration>) -> Verdict {
+        match self.moved.iter().find(|(moved, _)| *moved == status) {
+            None => of_status(status, retry_after),
+            Some((_, Row::Retry)) => Verdict::Retry(retry_after),
+            Some((_, Row::Hold)) => Verdict::DestinationFault,
+            Some((_, Row::Dead)) => Verdict::Dead,
+        }
+    }
+}
+
 /// The verdict for a final status (RFC 9110 §15), with the delay that `Retry-After` named.
-pub fn of_status(status: u16, retry_after: Option<Duration>) -> Verdict {
+fn of_status(status: u16, retry_after: Option<Duration>) -> Verdict {
     match status {
         200..=299 => Verdict::Delivered,
         408 | 409 | 425 | 429 | 500.. => Verdict::Retry(retry_after),
@@ -41,6 +90,16 @@ mod tests {
             let delivered = of_status(status, None) == Verdict::Delivered;
             assert_eq!(delivered, (200..=299).contains(&status), "{status}");
         }
+    }
+
+    #[test]
+    fn a_moved_status_gets_the_verdict_of_its_row() {
+        let moved = vec![(404, Row::Dead), (422, Row::Hold), (202, Row::Retry)];
+        let verdicts = Verdicts::new(moved);
+        assert_eq!(verdicts.of(404, None), Verdict::Dead);
+        assert_eq!(verdicts.of(422, None), Verdict::DestinationFault);
+        assert_eq!(verdicts.of(202, None), Verdict::Retry(None));
+        assert_eq!(verdicts.of(200, None), Verdict::Delivered);
     }
 
     #[test]

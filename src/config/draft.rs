@@ -260,6 +260,7 @@ fn blank() -> Config {
             connect_timeout: Duration::ZERO,
             headers: Vec::new(),
             body: Vec::new(),
+            verdicts: Vec::new(),
             idempotency_key: IdempotencyKey::Bare,
             proxy: Proxy::None,
         },

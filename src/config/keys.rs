@@ -5,8 +5,8 @@
 //! would refuse.
 
 use super::values::{
-    api_url, check_column, check_header, database_path, duration, factor, listen, method, one_of,
-    positive_duration, proxy, whole,
+    api_url, check_column, check_header, check_verdict, database_path, duration, factor, listen,
+    method, one_of, positive_duration, proxy, whole,
 };
 use super::{Config, Durability, IdempotencyKey, values::Given};
 
@@ -223,6 +223,17 @@ pub(super) static KEYS: &[Key] = &[
             entries: |config| &mut config.api.body,
             check: check_column,
             may_be_empty: false,
+        }),
+    },
+    Key {
+        name: "api.verdicts",
+        help: "HTTP statuses that mean something else than usual to this API, such as { 404 = \"dead\" }:\n\
+               \"retry\" (send the record again), \"hold\" (the destination is at fault) or \"dead\".",
+        initial: Default("{}"),
+        set: Set::Table(Table {
+            entries: |config| &mut config.api.verdicts,
+            check: check_verdict,
+            may_be_empty: true,
         }),
     },
     Key {

@@ -12,6 +12,7 @@ use ureq::http::{HeaderName, HeaderValue, Method, Uri};
 
 use super::duration::parse_duration;
 use super::{Listen, Proxy};
+use crate::verdict::Row;
 
 /// A value as somebody wrote it, not judged yet.
 pub(super) enum Given {
@@ -205,6 +206,14 @@ pub(super) fn check_column(_: &[(String, String)], _: &str, column: &str) -> Res
         return Err("must name a column of user_record".to_owned());
     }
     Ok(())
+}
+
+/// One more status that means something else than usual.
+pub(super) fn check_verdict(_: &[(String, String)], status: &str, row: &str) -> Result<(), String> {
+    match status.parse::<u16>() {
+        Ok(100..=999) => row.parse::<Row>().map(drop),
+        _ => Err("is not an HTTP status: a number from 100 to 999".to_owned()),
+    }
 }
 
 pub(super) fn listen(given: &Given) -> Result<Option<Listen>, String> {

@@ -55,6 +55,7 @@ fn contract() -> Config {
             connect_timeout: Duration::from_secs(5),
             headers: Vec::new(),
             body: pairs(&[("networkId", "network_id"), ("city", "city")]),
+            verdicts: Vec::new(),
             idempotency_key: IdempotencyKey::Bare,
             proxy: Proxy::None,
         },
