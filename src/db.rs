@@ -5,6 +5,7 @@
 //! before anything is written to it.
 
 pub mod batches;
+pub mod holders;
 pub mod pool;
 pub mod records;
 pub mod schema;
@@ -28,6 +29,9 @@ const BUSY_TIMEOUT: Duration = Duration::from_secs(5);
 
 /// Pages in the -wal (4 KiB each) after which a commit also checkpoints: the -wal stays below 4 MB.
 const CHECKPOINT_PAGES: i32 = 800;
+
+/// A -wal of more bytes than this is one that some reader pins.
+const WAL_LIMIT: i64 = 4_000_000;
 
 /// Why a database cannot be used. The message names cause and remedy in one line.
 #[derive(Debug, thiserror::Error)]
@@ -208,6 +212,8 @@ fn prepare_writer(conn: &Connection, durability: Durability) -> rusqlite::Result
     conn.pragma_update(None, "foreign_keys", true)?;
     conn.pragma_update(None, "synchronous", synchronous)?;
     conn.pragma_update(None, "wal_autocheckpoint", CHECKPOINT_PAGES)?;
+    // What a pinned -wal grew beyond this is given back to the disk; the rest is kept as a reserve for a full disk.
+    conn.pragma_update(None, "journal_size_limit", WAL_LIMIT)?;
     Ok(())
 }
 

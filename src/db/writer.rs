@@ -6,9 +6,11 @@
 
 use crossbeam_channel::{Receiver, RecvTimeoutError, Sender};
 use rusqlite::{Connection, ErrorCode};
+use std::path::PathBuf;
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
+use super::{WAL_LIMIT, holders};
 use crate::config::Durability;
 
 /// Work in one transaction at most, so that nobody waits long for an answer.
@@ -19,6 +21,9 @@ const SYNC_EVERY: Duration = Duration::from_secs(1);
 
 /// Pause between tries while the file cannot be written.
 const RETRY_PAUSE: Duration = Duration::from_millis(100);
+
+/// Other programs may hold the write lock this long without a word: an import takes it for a moment.
+const WARN_OF_LOCK_AFTER: Duration = Duration::from_secs(2);
 
 /// How long one try waits for another program's lock: short, so that a stop is noticed.
 const LOCK_WAIT: Duration = Duration::from_millis(200);
@@ -94,7 +99,10 @@ impl Writer {
                 if let Err(error) = conn.busy_timeout(LOCK_WAIT) {
                     log::debug!("The lock wait cannot be set. error={error}");
                 }
+                let database = PathBuf::from(conn.path().unwrap_or_default());
                 let mut desk = Desk {
+                    database,
+                    wal_pinned: false,
                     conn,
                     durability,
                     deadline,
@@ -145,6 +153,9 @@ struct Desk {
     durability: Durability,
     deadline: Receiver<()>,
     unsynced_since: Option<Instant>,
+    database: PathBuf,
+    /// Whether it was logged that the -wal cannot be emptied.
+    wal_pinned: bool,
 }
 
 impl Desk {
@@ -194,12 +205,13 @@ impl Desk {
 
     /// Tries again while the fault may end by itself and the process may wait for it.
     fn commit_when_possible(&mut self, group: &mut [Box<dyn Task>]) -> Result<(), WriteError> {
-        let mut waiting_since = None;
+        let start = Instant::now();
+        let mut warned = false;
         loop {
             let error = match self.commit(group) {
                 Ok(()) => {
-                    if let Some(since) = waiting_since {
-                        let seconds = Instant::now().duration_since(since).as_secs();
+                    if warned {
+                        let seconds = start.elapsed().as_secs();
                         log::info!("The database can be written again. waited_s={seconds}");
                     }
                     return Ok(());
@@ -209,17 +221,51 @@ impl Desk {
             if !may_end_by_itself(&error) {
                 return Err(WriteError::Refused(error.to_string()));
             }
-            if waiting_since.is_none() {
-                waiting_since = Some(Instant::now());
-                log::warn!(
-                    "The database cannot be written: {error}. Sending waits until it can; see who holds the file (fuser, /proc/locks) and the free disk space."
-                );
+            if !warned && (!is_locked(&error) || start.elapsed() >= WARN_OF_LOCK_AFTER) {
+                warned = true;
+                log::warn!("The database cannot be written: {}", self.advice(&error));
             }
             let deadline = self.deadline.recv_timeout(RETRY_PAUSE);
             if deadline == Err(RecvTimeoutError::Disconnected) {
-                return Err(WriteError::GivenUp(error.to_string()));
+                return Err(WriteError::GivenUp(self.advice(&error)));
             }
         }
+    }
+
+    /// The fault and what to do about it.
+    fn advice(&self, error: &rusqlite::Error) -> String {
+        match error.sqlite_error_code() {
+            _ if is_locked(error) => {
+                let holders = holders::writers(&self.database);
+                let holders = match holders.as_str() {
+                    "" => "another program".to_string(),
+                    known => known.to_string(),
+                };
+                format!("{holders} holds the write lock. Sending waits until it is released.")
+            }
+            Some(ErrorCode::DiskFull) => {
+                "the disk is full. Sending waits until there is room again.".to_string()
+            }
+            _ => format!("{error}. Sending waits until it can be; see the disk and its mount."),
+        }
+    }
+
+    /// Warns once while a reader keeps the -wal from being emptied.
+    fn watch_wal(&mut self) {
+        let size = holders::wal_size(&self.database);
+        let pinned = size > 2 * WAL_LIMIT as u64;
+        if pinned && !self.wal_pinned {
+            let readers = holders::readers(&self.database);
+            log::warn!(
+                "The -wal file cannot be emptied, because a reader keeps a transaction open: {}. It grows until that ends. bytes={size}",
+                if readers.is_empty() {
+                    "unknown"
+                } else {
+                    &readers
+                }
+            );
+        }
+        self.wal_pinned = pinned;
     }
 
     fn commit(&mut self, group: &mut [Box<dyn Task>]) -> rusqlite::Result<()> {
@@ -232,6 +278,7 @@ impl Desk {
         let done = self.transact(group);
         if sync_now {
             self.conn.pragma_update(None, "synchronous", "NORMAL")?;
+            self.watch_wal();
         }
         done?;
         if sync_now || self.durability == Durability::Full {
@@ -263,17 +310,24 @@ impl Desk {
     }
 }
 
-/// Whether waiting may help: the fault lies with the disk or with another program, not with the work or the file.
-fn may_end_by_itself(error: &rusqlite::Error) -> bool {
+/// Another program holds the write lock.
+fn is_locked(error: &rusqlite::Error) -> bool {
     matches!(
         error.sqlite_error_code(),
+        Some(ErrorCode::DatabaseBusy | ErrorCode::DatabaseLocked)
+    )
+}
+
+/// Whether waiting may help: the fault lies with the disk or with another program, not with the work or the file.
+fn may_end_by_itself(error: &rusqlite::Error) -> bool {
+    let passing = matches!(
+        error.sqlite_error_code(),
         Some(
-            ErrorCode::DatabaseBusy
-                | ErrorCode::DatabaseLocked
-                | ErrorCode::DiskFull
+            ErrorCode::DiskFull
                 | ErrorCode::SystemIoFailure
                 | ErrorCode::ReadOnly
                 | ErrorCode::CannotOpen
         )
-    )
+    );
+    passing || is_locked(error)
 }

@@ -1,0 +1,111 @@
+//! Who holds the file: the processes behind SQLite's locks, as /proc/locks tells them.
+//!
+//! SQLite locks single bytes of the -shm file (<https://sqlite.org/walformat.html> §2.3.1): byte 120 to write, bytes 123
+//! to 127 to read. What cannot be found out is left out: this is for messages, and decides nothing.
+
+use std::os::unix::fs::MetadataExt;
+use std::path::{Path, PathBuf};
+
+/// Bytes of the -shm file.
+const WRITE_LOCK: u64 = 120;
+const READ_LOCKS: std::ops::RangeInclusive<u64> = 123..=127;
+
+/// Other processes that hold the write lock, as `sqlite3 (pid 42)`; empty when none is known.
+pub fn writers(database: &Path) -> String {
+    holders(database, |start, end| {
+        start <= WRITE_LOCK && end >= WRITE_LOCK
+    })
+}
+
+/// Other processes with an open read transaction.
+pub fn readers(database: &Path) -> String {
+    holders(database, |start, end| {
+        start <= *READ_LOCKS.end() && end >= *READ_LOCKS.start()
+    })
+}
+
+/// The size of the -wal file in bytes; 0 when there is none.
+pub fn wal_size(database: &Path) -> u64 {
+    std::fs::metadata(beside(database, "-wal")).map_or(0, |metadata| metadata.len())
+}
+
+fn beside(database: &Path, suffix: &str) -> PathBuf {
+    let mut path = database.as_os_str().to_owned();
+    path.push(suffix);
+    PathBuf::from(path)
+}
+
+fn holders(database: &Path, covers: impl Fn(u64, u64) -> bool) -> String {
+    let Ok(shm) = std::fs::metadata(beside(database, "-shm")) else {
+        return String::new();
+    };
+    let locks = std::fs::read_to_string("/proc/locks").unwrap_or_default();
+    let mut pids: Vec<u32> = locks
+        .lines()
+        .filter_map(parse_lock)
+        .filter(|lock| lock.inode == shm.ino() && covers(lock.start, lock.end))
+        .map(|lock| lock.pid)
+        .filter(|pid| *pid != std::process::id())
+        .collect();
+    pids.sort_unstable();
+    pids.dedup();
+    let names: Vec<String> = pids.into_iter().map(name).collect();
+    names.join(", ")
+}
+
+#[derive(Debug, PartialEq)]
+struct Lock {
+    pid: u32,
+    inode: u64,
+    start: u64,
+    end: u64,
+}
+
+/// A line of proc_locks(5): `1: POSIX  ADVISORY  WRITE 3568 fd:00:2531452 120 120`.
+fn parse_lock(line: &str) -> Option<Lock> {
+    let mut fields = line.split_whitespace().skip(4);
+    let pid = fields.next()?.parse().ok()?;
+    let inode = fields.next()?.rsplit(':').next()?.parse().ok()?;
+    let start = fields.next()?.parse().ok()?;
+    let end = match fields.next()? {
+        "EOF" => u64::MAX,
+        end => end.parse().ok()?,
+    };
+    Some(Lock {
+        pid,
+        inode,
+        start,
+        end,
+    })
+}
+
+fn name(pid: u32) -> String {
+    let comm = std::fs::read_to_string(format!("/proc/{pid}/comm")).unwrap_or_default();
+    let comm = crate::text::printable(comm.trim(), 32).into_owned();
+    match comm.as_str() {
+        "" => format!("pid {pid}"),
+        comm => format!("{comm} (pid {pid})"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_line_of_proc_locks_is_understood_and_a_blocked_one_passed_over() {
+        let lock = parse_lock("1: POSIX  ADVISORY  WRITE 3568 fd:00:2531452 120 EOF");
+        let expected = Lock {
+            pid: 3568,
+            inode: 2_531_452,
+            start: 120,
+            end: u64::MAX,
+        };
+        assert_eq!(lock, Some(expected));
+        assert_eq!(
+            parse_lock("1: -> POSIX  ADVISORY  WRITE 3568 fd:00:2531452 120 120"),
+            None
+        );
+        assert_eq!(parse_lock("nonsense"), None);
+    }
+}
