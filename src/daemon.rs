@@ -25,12 +25,16 @@ use crate::lock::InstanceLock;
 use crate::planner::Planner;
 use crate::steward::Steward;
 use crate::stop::{Stop, StopSource};
+use crate::time::Timestamp;
 use crate::timer;
 use crate::wake::{Waker, Watcher};
 use crate::worker::{self, Shared};
 
 /// Time for committing and freeing batches, after requests had `shutdown.grace`.
 const WIND_UP: Duration = Duration::from_secs(1);
+
+/// Time for the workers to end once the writer gives up on an unwritable file.
+const LAST_WAIT: Duration = Duration::from_millis(300);
 
 /// Stack of a thread: a request, TLS and a page of records need far less.
 const STACK: usize = 512 * 1024;
@@ -43,7 +47,8 @@ pub struct Daemon {
     shared: Arc<Shared>,
     writer: Writer,
     writer_thread: JoinHandle<()>,
-    threads: Vec<JoinHandle<()>>,
+    helpers: Vec<JoinHandle<()>>,
+    workers: Vec<JoinHandle<()>>,
     workers_done: Receiver<()>,
     failures: Receiver<anyhow::Error>,
     /// Dropped to stop all threads but the writer.
@@ -79,7 +84,7 @@ impl Daemon {
             batch_size: config.batch.size,
             linger: config.batch.linger,
         };
-        let gate = Gate::new(gate_rules(config), file.sign.clone(), change);
+        let gate = Gate::new(gate_rules(config), file.sign.clone(), file.probe_in, change);
         let gate = Arc::new(gate);
         let shared = Arc::new(Shared {
             endpoint,
@@ -116,6 +121,7 @@ impl Daemon {
 
         let (mut crew, failures) = Crew::new();
         let workers_done = crew.spawn_workers(workers, &shared, &claims)?;
+        let worker_threads = std::mem::take(&mut crew.threads);
         crew.spawn("planner", move || Ok(planner.run()?))?;
         crew.spawn("steward", move || Ok(steward.run()?))?;
         let (timer_readers, timer_stop) = (readers.clone(), stop.clone());
@@ -134,7 +140,8 @@ impl Daemon {
             shared,
             writer,
             writer_thread,
-            threads: crew.threads,
+            helpers: crew.threads,
+            workers: worker_threads,
             workers_done,
             failures,
             stop_source,
@@ -172,15 +179,20 @@ impl Daemon {
         }
         let _ = self.workers_done.recv_timeout(WIND_UP);
         drop(self.writer_deadline);
-        for thread in self.threads {
+        // Name lookups and connecting cannot be cut off. A worker that is still at it has nothing in flight, the endpoint
+        // lets it send nothing any more, and the process ends without it.
+        let ended =
+            self.workers_done.recv_timeout(LAST_WAIT) == Err(RecvTimeoutError::Disconnected);
+        let workers = ended.then_some(self.workers).into_iter().flatten();
+        for thread in self.helpers.into_iter().chain(workers) {
             // A panic there has been reported as a failure.
             let _ = thread.join();
         }
         let freed = self.writer.call(batches::rescue);
-        drop(self.writer);
-        drop(self.shared);
+        let failure = self.failures.try_recv();
+        self.writer.end();
         let _ = self.writer_thread.join();
-        if let Ok(failure) = self.failures.try_recv() {
+        if let Ok(failure) = failure {
             return Err(failure);
         }
         freed.context("batches could not be freed; the next start does it")?;
@@ -196,6 +208,8 @@ struct File {
     loader: Loader,
     instance: String,
     sign: Sign,
+    /// How long a closed gate must not be probed yet.
+    probe_in: Duration,
 }
 
 /// Locks the file, sets it up, and frees what a dead process left RUNNING.
@@ -212,6 +226,8 @@ fn open_file(config: &Config) -> anyhow::Result<File> {
     loader
         .check(&conn)
         .context("api.body names a column that user_record does not have")?;
+    let (sign, probe_at) = steer::load_gate(&conn)?;
+    let probe_in = probe_at.map_or(Duration::ZERO, |at| at.after(Timestamp::now()));
     // Page loads are short, so that a few readers serve many workers.
     let readers = config.workers.threads.clamp(2, 8) + 2;
     Ok(File {
@@ -219,7 +235,8 @@ fn open_file(config: &Config) -> anyhow::Result<File> {
         readers: pool::open(path.clone(), readers)?,
         loader,
         instance: summary::instance_id(&conn)?,
-        sign: steer::load_gate(&conn)?,
+        sign,
+        probe_in,
         conn,
     })
 }

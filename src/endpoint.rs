@@ -24,8 +24,9 @@ pub use body::Template;
 /// Bytes of an answer's body that are read, so that its connection can be used again.
 const BODY_LIMIT: u64 = 64 * 1024;
 
-/// Bytes of an answer that are kept for people.
-const MESSAGE_BYTES: usize = 256;
+/// Bytes of an answer that are kept for people: 256 for a record, less the longest "gave up after N attempts: " that an
+/// outcome may put before it.
+const MESSAGE_BYTES: usize = 256 - 44;
 
 /// Connections are not used again after this idle time: many servers close theirs at 5 s.
 const MAX_IDLE: Duration = Duration::from_secs(4);
@@ -202,8 +203,9 @@ fn no_answer(verdict: Verdict, message: &str) -> Answer {
 /// Reads `Retry-After` (RFC 9110 §10.2.3): seconds, or an HTTP date. Nonsense is nothing.
 fn parse_retry_after(value: &str) -> Option<Duration> {
     let value = value.trim();
-    if let Ok(seconds) = value.parse::<u64>() {
-        return Some(Duration::from_secs(seconds));
+    // `u64` would also read a sign, which the standard does not have.
+    if value.bytes().all(|byte| byte.is_ascii_digit()) {
+        return value.parse().ok().map(Duration::from_secs);
     }
     Some(Timestamp::parse_http_date(value)?.after(Timestamp::now()))
 }
@@ -237,7 +239,7 @@ mod tests {
             parse_retry_after("Sun, 06 Nov 1994 08:49:37 GMT"),
             Some(Duration::ZERO)
         );
-        for nonsense in ["", "-1", "soon", "1e300", "99999999999999999999999"] {
+        for nonsense in ["", "-1", "+1", "soon", "1e300", "99999999999999999999999"] {
             assert_eq!(parse_retry_after(nonsense), None, "{nonsense}");
         }
     }

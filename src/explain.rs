@@ -126,7 +126,7 @@ fn place(conn: &Connection, record: i64, user: i64) -> anyhow::Result<String> {
 
 /// What the gate adds to every reason.
 fn held(conn: &Connection) -> anyhow::Result<String> {
-    let sign = steer::load_gate(conn)?;
+    let (sign, _) = steer::load_gate(conn)?;
     Ok(match (sign.state, sign.reason) {
         (State::Open, _) => String::new(),
         (state, reason) => format!(

@@ -110,18 +110,20 @@ pub struct Gate {
 pub struct Change {
     /// What is to be seen now.
     pub sign: Sign,
+    /// How long until a record may probe it, when it is closed.
+    pub probe_in: Option<Duration>,
     /// Records that were declared dead too soon, before it showed that the request is at fault.
     pub revive: Vec<i64>,
 }
 
 impl Gate {
-    /// A gate as an earlier process left it: a closed one may be probed at once.
-    pub fn new(rules: Rules, sign: Sign, changes: Sender<Change>) -> Gate {
+    /// A gate as an earlier process left it: a closed one may be probed after `probe_in`.
+    pub fn new(rules: Rules, sign: Sign, probe_in: Duration, changes: Sender<Change>) -> Gate {
         let gate = Gate {
             rules,
             changes,
             calm: AtomicBool::new(false),
-            hold: Mutex::new(Hold::new(&rules, sign)),
+            hold: Mutex::new(Hold::new(&rules, sign, probe_in)),
             changed: Condvar::new(),
         };
         gate.unlock(gate.lock());

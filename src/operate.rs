@@ -55,13 +55,13 @@ fn carry_out(conn: &mut Connection, verb: &Verb) -> anyhow::Result<String> {
         Verb::Pause => {
             let reason = Some("paused by an operator".to_string());
             let state = State::Paused;
-            steer::store_gate(&tx, &Sign { state, reason })?;
+            steer::store_gate(&tx, &Sign { state, reason }, None)?;
             "sending is paused, also when the daemon starts".to_string()
         }
         Verb::Resume => {
             let state = State::Open;
             let reason = None;
-            steer::store_gate(&tx, &Sign { state, reason })?;
+            steer::store_gate(&tx, &Sign { state, reason }, None)?;
             "sending goes on when the daemon starts".to_string()
         }
         Verb::Plan => "the daemon plans when it starts".to_string(),

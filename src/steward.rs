@@ -127,7 +127,7 @@ impl Steward {
     }
 
     fn write_down(&mut self, change: Change) -> Result<(), WriteError> {
-        let Change { sign, revive } = &change;
+        let Change { sign, revive, .. } = &change;
         // A probe every half minute is no news, nor is the gate that it left closed.
         if sign.state != State::Probing && *sign != self.logged {
             log_sign(sign);
@@ -138,7 +138,7 @@ impl Steward {
         }
         self.writer.call(move |conn| {
             steer::revive(conn, &change.revive, Timestamp::now())?;
-            steer::store_gate(conn, &change.sign)
+            steer::store_gate(conn, &change.sign, change.probe_in)
         })
     }
 }

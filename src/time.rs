@@ -5,6 +5,13 @@
 
 use std::time::Duration;
 
+/// IMF-fixdate, and the obsolete forms of RFC 850 and of C's asctime(), which a recipient must understand too.
+const HTTP_DATES: [&str; 3] = [
+    "%a, %d %b %Y %H:%M:%S GMT",
+    "%A, %d-%b-%y %H:%M:%S GMT",
+    "%a %b %e %H:%M:%S %Y",
+];
+
 /// A point in UTC with milliseconds, within the years -9999 to 9999.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Timestamp(jiff::Timestamp);
@@ -40,10 +47,15 @@ impl Timestamp {
         text.parse().map(Timestamp)
     }
 
-    /// Reads the IMF-fixdate of RFC 9110 §5.6.7, such as `Sun, 06 Nov 1994 08:49:37 GMT`.
+    /// Reads an HTTP-date in any of the three forms of RFC 9110 §5.6.7, such as `Sun, 06 Nov 1994 08:49:37 GMT`.
     pub fn parse_http_date(text: &str) -> Option<Timestamp> {
-        let zoned = jiff::fmt::rfc2822::parse(text).ok()?;
-        Some(Timestamp(zoned.timestamp()))
+        let read = |form| jiff::civil::DateTime::strptime(form, text).ok();
+        let time = HTTP_DATES.into_iter().find_map(read)?;
+        let zoned = time.to_zoned(jiff::tz::TimeZone::UTC);
+        // The last hours of the year 9999 are a date, but no Timestamp.
+        Some(Timestamp(
+            zoned.map_or(jiff::Timestamp::MAX, |zoned| zoned.timestamp()),
+        ))
     }
 }
 
@@ -87,9 +99,19 @@ mod tests {
     }
 
     #[test]
-    fn an_http_date_is_understood() {
-        let time = Timestamp::parse_http_date("Sun, 06 Nov 1994 08:49:37 GMT").unwrap();
-        assert_eq!(time.to_string(), "1994-11-06T08:49:37.000Z");
-        assert_eq!(Timestamp::parse_http_date("soon"), None);
+    fn an_http_date_is_understood_in_each_of_its_forms() {
+        for text in [
+            "Sun, 06 Nov 1994 08:49:37 GMT",
+            "Sunday, 06-Nov-94 08:49:37 GMT",
+            "Sun Nov  6 08:49:37 1994",
+        ] {
+            let time = Timestamp::parse_http_date(text).unwrap();
+            assert_eq!(time.to_string(), "1994-11-06T08:49:37.000Z", "{text}");
+        }
+        let last = Timestamp::parse_http_date("Fri, 31 Dec 9999 23:59:59 GMT").unwrap();
+        assert!(last.to_string().starts_with("9999-"));
+        for nonsense in ["", "soon", "Sun, 99 Nov 1994 08:49:37 GMT"] {
+            assert_eq!(Timestamp::parse_http_date(nonsense), None, "{nonsense}");
+        }
     }
 }

@@ -99,7 +99,8 @@ CREATE TABLE gate (
   only_row INTEGER PRIMARY KEY CHECK (only_row = 1),
   state    TEXT NOT NULL CHECK (state IN ('open', 'closed', 'probing', 'paused')),
   reason   TEXT,
-  since    TEXT NOT NULL
+  since    TEXT NOT NULL,
+  probe_at TEXT                                -- closed: when the next record may probe it
 );
 
 CREATE TABLE command (

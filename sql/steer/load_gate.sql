@@ -1,1 +1,1 @@
-SELECT state, reason FROM gate
+SELECT state, reason, probe_at FROM gate

@@ -1,1 +1,1 @@
-UPDATE gate SET state = :state, reason = :reason, since = :now
+UPDATE gate SET state = :state, reason = :reason, since = :now, probe_at = :probe_at

@@ -2,6 +2,7 @@
 
 use rusqlite::{Connection, OptionalExtension, named_params};
 use std::collections::BTreeSet;
+use std::time::Duration;
 
 use crate::gate::{Sign, State};
 use crate::time::Timestamp;
@@ -205,17 +206,19 @@ pub fn revive(conn: &Connection, records: &[i64], now: Timestamp) -> rusqlite::R
     Ok(())
 }
 
-/// The gate as the last process left it.
+/// The gate as the last process left it, and when it may be probed.
 ///
 /// # Errors
 /// SQLite's.
-pub fn load_gate(conn: &Connection) -> rusqlite::Result<Sign> {
+pub fn load_gate(conn: &Connection) -> rusqlite::Result<(Sign, Option<Timestamp>)> {
     conn.query_row(include_str!("../../sql/steer/load_gate.sql"), [], |row| {
         let word: String = row.get(0)?;
-        Ok(Sign {
+        let sign = Sign {
             state: State::of_word(&word).unwrap_or(State::Open),
             reason: row.get(1)?,
-        })
+        };
+        let probe_at: Option<String> = row.get(2)?;
+        Ok((sign, probe_at.and_then(|text| Timestamp::parse(&text).ok())))
     })
 }
 
@@ -223,12 +226,18 @@ pub fn load_gate(conn: &Connection) -> rusqlite::Result<Sign> {
 ///
 /// # Errors
 /// SQLite's.
-pub fn store_gate(conn: &Connection, sign: &Sign) -> rusqlite::Result<()> {
+pub fn store_gate(
+    conn: &Connection,
+    sign: &Sign,
+    probe_in: Option<Duration>,
+) -> rusqlite::Result<()> {
+    let now = Timestamp::now();
     conn.prepare_cached(include_str!("../../sql/steer/store_gate.sql"))?
         .execute(named_params! {
             ":state": sign.state.word(),
             ":reason": sign.reason,
-            ":now": Timestamp::now().to_string(),
+            ":now": now.to_string(),
+            ":probe_at": probe_in.map(|time| now.plus(time).to_string()),
         })?;
     Ok(())
 }

@@ -19,14 +19,14 @@ const GROUP: usize = 256;
 /// With `durability = "normal"`, the longest that committed work may be lost to a power cut.
 const SYNC_EVERY: Duration = Duration::from_secs(1);
 
+/// How long one try waits for another program's lock: short, for a try cannot be broken off when the process has to end.
+const LOCK_WAIT: Duration = Duration::from_millis(100);
+
 /// Pause between tries while the file cannot be written.
 const RETRY_PAUSE: Duration = Duration::from_millis(100);
 
 /// Other programs may hold the write lock this long without a word: an import takes it for a moment.
-const WARN_OF_LOCK_AFTER: Duration = Duration::from_secs(2);
-
-/// How long one try waits for another program's lock: short, so that a stop is noticed.
-const LOCK_WAIT: Duration = Duration::from_millis(200);
+const WARN_OF_LOCK_AFTER: Duration = Duration::from_secs(1);
 
 /// Why work was not done.
 #[derive(Debug, Clone, thiserror::Error)]
@@ -45,7 +45,13 @@ pub enum WriteError {
 /// Hands work to the writer thread. Clones are cheap.
 #[derive(Clone)]
 pub struct Writer {
-    queue: Sender<Box<dyn Task>>,
+    queue: Sender<Order>,
+}
+
+/// What the writer thread is told.
+enum Order {
+    Work(Box<dyn Task>),
+    End,
 }
 
 /// Work that may be run again when its transaction was rolled back, and is answered once.
@@ -82,8 +88,8 @@ where
 }
 
 impl Writer {
-    /// Starts the writer thread on its connection. The thread ends when the last `Writer` is dropped; it gives up on an
-    /// unwritable file once `deadline` is disconnected.
+    /// Starts the writer thread on its connection. The thread ends with [`Writer::end`], or when the last `Writer` is
+    /// dropped; it gives up on an unwritable file once `deadline` is disconnected.
     ///
     /// # Errors
     /// When the thread cannot be started.
@@ -91,14 +97,12 @@ impl Writer {
         conn: Connection,
         durability: Durability,
         deadline: Receiver<()>,
-    ) -> std::io::Result<(Writer, JoinHandle<()>)> {
-        let (queue, tasks) = crossbeam_channel::unbounded();
+    ) -> anyhow::Result<(Writer, JoinHandle<()>)> {
+        conn.busy_timeout(LOCK_WAIT)?;
+        let (queue, orders) = crossbeam_channel::unbounded();
         let thread = std::thread::Builder::new()
             .name("writer".into())
             .spawn(move || {
-                if let Err(error) = conn.busy_timeout(LOCK_WAIT) {
-                    log::debug!("The lock wait cannot be set. error={error}");
-                }
                 let database = PathBuf::from(conn.path().unwrap_or_default());
                 let mut desk = Desk {
                     database,
@@ -108,7 +112,7 @@ impl Writer {
                     deadline,
                     unsynced_since: None,
                 };
-                desk.serve(&tasks);
+                desk.serve(&orders);
             })?;
         Ok((Writer { queue }, thread))
     }
@@ -142,8 +146,14 @@ impl Writer {
             reply: reply.clone(),
         };
         self.queue
-            .send(Box::new(task))
+            .send(Order::Work(Box::new(task)))
             .map_err(|_| WriteError::Ended)
+    }
+
+    /// Ends the writer thread after the work it was handed so far; later work is answered with [`WriteError::Ended`].
+    pub fn end(self) {
+        // It may have ended already.
+        let _ = self.queue.send(Order::End);
     }
 }
 
@@ -159,35 +169,42 @@ struct Desk {
 }
 
 impl Desk {
-    fn serve(&mut self, tasks: &Receiver<Box<dyn Task>>) {
+    fn serve(&mut self, orders: &Receiver<Order>) {
         let mut group: Vec<Box<dyn Task>> = Vec::with_capacity(GROUP);
-        loop {
-            match self.next_task(tasks) {
-                Ok(task) => group.push(task),
+        let mut ended = false;
+        while !ended {
+            let first = match self.next_order(orders) {
                 Err(RecvTimeoutError::Timeout) => {
                     self.sync_when_idle();
                     continue;
                 }
                 Err(RecvTimeoutError::Disconnected) => break,
+                Ok(order) => order,
+            };
+            let orders = std::iter::once(first).chain(orders.try_iter().take(GROUP - 1));
+            for order in orders {
+                match order {
+                    Order::Work(task) => group.push(task),
+                    Order::End => ended = true,
+                }
             }
-            group.extend(tasks.try_iter().take(GROUP - 1));
             self.commit_group(&mut group);
         }
         self.sync_when_idle();
     }
 
-    fn next_task(
-        &self,
-        tasks: &Receiver<Box<dyn Task>>,
-    ) -> Result<Box<dyn Task>, RecvTimeoutError> {
+    fn next_order(&self, orders: &Receiver<Order>) -> Result<Order, RecvTimeoutError> {
         match self.unsynced_since {
-            Some(since) => tasks.recv_deadline(since + SYNC_EVERY),
-            None => tasks.recv().map_err(|_| RecvTimeoutError::Disconnected),
+            Some(since) => orders.recv_deadline(since + SYNC_EVERY),
+            None => orders.recv().map_err(|_| RecvTimeoutError::Disconnected),
         }
     }
 
     /// Commits all of the group, or finds the one task that SQLite refuses and commits the others.
     fn commit_group(&mut self, group: &mut Vec<Box<dyn Task>>) {
+        if group.is_empty() {
+            return;
+        }
         match self.commit_when_possible(group) {
             Ok(()) => group.drain(..).for_each(|task| task.answer(Ok(()))),
             Err(error) if group.len() == 1 || matches!(error, WriteError::GivenUp(_)) => {

@@ -55,12 +55,17 @@ struct Refused {
 }
 
 impl Hold {
-    /// As an earlier process left it: a closed gate may be probed at once.
-    pub(super) fn new(rules: &Rules, sign: Sign) -> Hold {
+    /// As an earlier process left it: a closed gate may be probed after `probe_in`.
+    pub(super) fn new(rules: &Rules, sign: Sign, probe_in: Duration) -> Hold {
+        let now = Instant::now();
+        // No hold is longer than allowed, whatever a wrong clock made of it.
+        let probe_at = now
+            .checked_add(probe_in.min(rules.longest_hold))
+            .unwrap_or(now);
         let reason = sign.reason.clone().unwrap_or_default();
         let closed = matches!(sign.state, State::Closed | State::Probing);
         Hold {
-            closed: closed.then(|| Closed::new(reason, Instant::now())),
+            closed: closed.then(|| Closed::new(reason, probe_at)),
             paused: sign.state == State::Paused,
             local_fault: None,
             stopping: false,
@@ -90,7 +95,13 @@ impl Hold {
             return None;
         }
         self.shown = sign.clone();
-        Some(Change { sign, revive })
+        let now = Instant::now();
+        let probe_at = self.closed.as_ref().map(|closed| closed.probe_at);
+        Some(Change {
+            sign,
+            probe_in: probe_at.map(|at| at.saturating_duration_since(now)),
+            revive,
+        })
     }
 
     /// How long until the next probe may go; `None` when no time is set for it.

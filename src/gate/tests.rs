@@ -16,7 +16,7 @@ fn open_gate(rules: Rules) -> (Gate, Receiver<Change>) {
         state: State::Open,
         reason: None,
     };
-    (Gate::new(rules, sign, changes), receiver)
+    (Gate::new(rules, sign, Duration::ZERO, changes), receiver)
 }
 
 fn answer(verdict: Verdict, http_status: Option<u16>) -> Answer {
@@ -155,13 +155,20 @@ fn a_pause_holds_and_a_resume_lets_go() {
 }
 
 #[test]
-fn a_closed_gate_stays_closed_over_a_restart_and_is_probed_at_once() {
+fn a_closed_gate_stays_closed_over_a_restart_and_is_probed_when_it_is_time() {
     let (changes, _receiver) = unbounded();
     let sign = Sign {
         state: State::Probing,
         reason: Some("HTTP 401".into()),
     };
-    let gate = Gate::new(RULES, sign, changes);
+    let early = Gate::new(
+        RULES,
+        sign.clone(),
+        Duration::from_secs(60),
+        changes.clone(),
+    );
+    assert!(early.try_pass().is_none());
+    let gate = Gate::new(RULES, sign, Duration::ZERO, changes);
     assert!(gate.try_pass().is_some());
     assert!(gate.try_pass().is_none());
 }

@@ -1,6 +1,12 @@
 //! What every test needs: a place with a configuration, the executable, the sqlite3 shell, an API that does as it is
 //! told, and waiting with a deadline.
 
+mod door;
+mod journal;
+
+pub use door::Door;
+pub use journal::Change;
+
 use ferryd::server::{Answer, Limits, Request, Server};
 use rusqlite::Connection;
 use std::collections::HashMap;
@@ -126,10 +132,15 @@ impl Site {
         Site { directory }
     }
 
-    /// Points at this API, with further TOML lines: whole sections other than `[api]`.
+    /// Points at this API, with further TOML lines: whole sections other than `[api]`. The gate stays out of the way of
+    /// tests that say nothing about it.
     pub fn with(api: &Api, toml: &str) -> Site {
         let site = Site::new();
-        site.configure(&format!("[api]\nurl = \"{}\"\n{toml}", api.url()));
+        let gate = match toml.contains("[gate]") {
+            true => "",
+            false => "[gate]\nfailures = 1000000\n",
+        };
+        site.configure(&format!("[api]\nurl = \"{}\"\n{gate}{toml}", api.url()));
         site
     }
 
@@ -365,4 +376,48 @@ impl Drop for Daemon {
         let _ = self.child.kill();
         let _ = self.child.wait();
     }
+}
+
+impl Daemon {
+    /// Waits until it has ended by itself or by a signal, and returns the exit code.
+    #[track_caller]
+    pub fn await_end(mut self) -> i32 {
+        let mut code = None;
+        eventually("the daemon has ended", || {
+            code = self.child.try_wait().unwrap();
+            code.is_some()
+        });
+        code.and_then(|status| status.code()).unwrap_or(-1)
+    }
+
+    /// The names of its threads, as far as Linux keeps them: 15 bytes.
+    pub fn threads(&self) -> Vec<String> {
+        threads(self.pid())
+    }
+
+    /// Sends a signal and waits until the threads have heard of it, while requests may still be in flight.
+    #[track_caller]
+    pub fn begin_stop(&self, name: &str) {
+        signal(self.pid(), name);
+        eventually("the timer has ended", || {
+            !self.threads().iter().any(|name| name == "timer")
+        });
+    }
+
+    /// Waits until the log says this.
+    #[track_caller]
+    pub fn await_log(&self, text: &str) {
+        eventually(&format!("the log says {text:?}"), || {
+            self.log().contains(text)
+        });
+    }
+}
+
+/// The names of a process's threads.
+pub fn threads(pid: u32) -> Vec<String> {
+    let tasks = std::fs::read_dir(format!("/proc/{pid}/task")).unwrap();
+    let name = |task: std::fs::DirEntry| std::fs::read_to_string(task.path().join("comm"));
+    // A thread that ends between the two looks has no name any more.
+    let names = tasks.filter_map(|task| name(task.unwrap()).ok());
+    names.map(|name| name.trim_end().to_string()).collect()
 }

@@ -2,5 +2,12 @@
 
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
+mod answers;
 mod harness;
+mod pool;
+mod restart;
+mod retry;
+mod retry_after;
+mod sending;
 mod smoke;
+mod stopping;
