@@ -8,6 +8,7 @@ use anyhow::Context;
 use crossbeam_channel::{Receiver, RecvTimeoutError, Sender, bounded, unbounded};
 use rusqlite::Connection;
 use std::io::PipeWriter;
+use std::path::Path;
 use std::sync::Arc;
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
@@ -15,6 +16,7 @@ use std::time::{Duration, Instant};
 use crate::batch::Claim;
 use crate::config::Config;
 use crate::db::batches::{self, Cut, Scope};
+use crate::db::holders;
 use crate::db::pool::Readers;
 use crate::db::records::Loader;
 use crate::db::writer::Writer;
@@ -63,11 +65,12 @@ impl Daemon {
     /// Sets the file up, frees what a dead process left RUNNING, and starts the threads.
     ///
     /// # Errors
-    /// When the configuration, the file or the machine does not allow it; nothing was sent then.
-    pub fn start(config: &Config, scope: Scope) -> anyhow::Result<Daemon> {
+    /// When the configuration, the file or the machine does not allow it, or `stop` comes before the file could be had;
+    /// nothing was sent then.
+    pub fn start(config: &Config, scope: Scope, stop: &Stop) -> anyhow::Result<Daemon> {
         let workers = config.workers.threads;
         let endpoint = Endpoint::new(&config.api, config.require_url()?, workers)?;
-        let file = open_file(config)?;
+        let file = open_file(config, stop)?;
         let readers = file.readers;
 
         let (writer_deadline, deadline) = bounded(0);
@@ -213,12 +216,12 @@ struct File {
 }
 
 /// Locks the file, sets it up, and frees what a dead process left RUNNING.
-fn open_file(config: &Config) -> anyhow::Result<File> {
+fn open_file(config: &Config, stop: &Stop) -> anyhow::Result<File> {
     let path = &config.database.path;
     let lock = InstanceLock::take(path)?;
     db::set_up(path)?;
     let conn = db::open_writer(path, config.database.durability)?;
-    let rescued = batches::rescue(&conn)?;
+    let rescued = rescue(&conn, path, stop)?;
     if rescued > 0 {
         log::info!("Freed batches that an earlier process left running. batches={rescued}");
     }
@@ -239,6 +242,25 @@ fn open_file(config: &Config) -> anyhow::Result<File> {
         probe_in,
         conn,
     })
+}
+
+/// Waits as long as another program holds the write lock.
+fn rescue(conn: &Connection, path: &Path, stop: &Stop) -> anyhow::Result<usize> {
+    let mut warned = false;
+    loop {
+        let error = match batches::rescue(conn) {
+            Err(error) if db::is_locked(&error) => error,
+            rescued => return Ok(rescued?),
+        };
+        if !warned {
+            warned = true;
+            let holders = holders::writers(path);
+            log::warn!("The database is locked; the start waits for it. holders=\"{holders}\"");
+        }
+        if stop.wait(Duration::from_millis(10)) {
+            return Err(error).context("stopped while another program held the write lock");
+        }
+    }
 }
 
 fn gate_rules(config: &Config) -> gate::Rules {

@@ -126,8 +126,8 @@ impl OpenError {
 /// # Errors
 /// When the file is refused; then it is as it was.
 pub fn set_up(path: &Path) -> Result<(), OpenError> {
-    if path.exists() {
-        schema::inspect(path)?;
+    if !needs_set_up(path)? {
+        return Ok(());
     }
     let mut conn = Connection::open_with_flags(
         path,
@@ -215,6 +215,14 @@ fn prepare_writer(conn: &Connection, durability: Durability) -> rusqlite::Result
     // What a pinned -wal grew beyond this is given back to the disk; the rest is kept as a reserve for a full disk.
     conn.pragma_update(None, "journal_size_limit", WAL_LIMIT)?;
     Ok(())
+}
+
+/// Whether another program holds the lock that the statement needed.
+pub fn is_locked(error: &rusqlite::Error) -> bool {
+    matches!(
+        error.sqlite_error_code(),
+        Some(ErrorCode::DatabaseBusy | ErrorCode::DatabaseLocked)
+    )
 }
 
 /// Writes the -wal back into the database, as far as readers let it. Never blocks anybody.

@@ -65,7 +65,7 @@ pub fn run(config: &Config, options: &Options, stop: &Stop) -> anyhow::Result<Re
     // A drain is asked to deliver now: it waits for no further rows.
     let mut config = config.clone();
     config.batch.linger = Duration::ZERO;
-    let daemon = Daemon::start(&config, scope)?;
+    let daemon = Daemon::start(&config, scope, stop)?;
     let before = summary::counts(&*daemon.readers.get()?, scope)?;
     let bar = progress::records(total(before) as u64, "delivering");
     progress::show(&bar);

@@ -16,7 +16,7 @@ pub fn run(config: &Config, stop: &Stop) -> anyhow::Result<()> {
         longest_delay: config.retry.max_interval,
         ..Scope::default()
     };
-    let daemon = Daemon::start(config, scope)?;
+    let daemon = Daemon::start(config, scope, stop)?;
     if config.status.listen.is_some() {
         log::warn!(
             "status.listen is set, but this version has no status listener; look with `ferryd status`."

@@ -10,7 +10,7 @@ use std::path::PathBuf;
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
-use super::{WAL_LIMIT, holders};
+use super::{WAL_LIMIT, holders, is_locked};
 use crate::config::Durability;
 
 /// Work in one transaction at most, so that nobody waits long for an answer.
@@ -325,14 +325,6 @@ impl Desk {
             );
         }
     }
-}
-
-/// Another program holds the write lock.
-fn is_locked(error: &rusqlite::Error) -> bool {
-    matches!(
-        error.sqlite_error_code(),
-        Some(ErrorCode::DatabaseBusy | ErrorCode::DatabaseLocked)
-    )
 }
 
 /// Whether waiting may help: the fault lies with the disk or with another program, not with the work or the file.
