@@ -9,6 +9,8 @@ use crate::config::{Config, Loaded};
 use crate::db::records::Loader;
 use crate::db::{self, OpenError, schema};
 use crate::endpoint;
+use crate::exit;
+use crate::output::say;
 
 /// Prints a line per check and returns the first failure.
 ///
@@ -26,7 +28,10 @@ pub fn run(loaded: &Loaded, probe: bool) -> anyhow::Result<()> {
     report.add("config", Ok(source));
     report.add(
         "api.url",
-        config.require_url().map(String::from).map_err(Into::into),
+        config
+            .require_url()
+            .map(|_| config.shown_url())
+            .map_err(Into::into),
     );
     report.add("permissions", permissions(&config.database.path));
     match open(&config.database.path) {
@@ -38,7 +43,7 @@ pub fn run(loaded: &Loaded, probe: bool) -> anyhow::Result<()> {
         Ok(Some(conn)) => {
             report.add("schema", Ok(format!("version {}", schema::VERSION)));
             report.add("api.body", columns(config, &conn));
-            report.add("integrity", integrity(&conn));
+            report.add("integrity", integrity(&config.database.path, &conn));
         }
     }
     if probe {
@@ -55,9 +60,9 @@ struct Report {
 impl Report {
     fn add(&mut self, what: &str, result: anyhow::Result<String>) {
         match result {
-            Ok(detail) => println!("ok    {what:<12} {detail}"),
+            Ok(detail) => say(&format!("ok    {what:<12} {detail}")),
             Err(error) => {
-                println!("FAIL  {what:<12} {error:#}");
+                say(&format!("FAIL  {what:<12} {}", exit::message(&error)));
                 self.first_failure.get_or_insert(error);
             }
         }
@@ -102,27 +107,26 @@ fn permissions(database: &Path) -> anyhow::Result<String> {
 }
 
 fn columns(config: &Config, conn: &Connection) -> anyhow::Result<String> {
-    let names: Vec<&str> = config
-        .api
-        .body
-        .iter()
-        .map(|(_, column)| column.as_str())
-        .collect();
+    let columns = config.api.body.iter().map(|(_, column)| column.as_str());
+    let names: Vec<&str> = columns.collect();
     Loader::new(names.iter().copied()).check(conn)?;
     Ok(format!("user_record has {}", names.join(", ")))
 }
 
-fn integrity(conn: &Connection) -> anyhow::Result<String> {
-    let mut statement = conn.prepare("PRAGMA integrity_check(10)")?;
-    let lines: Vec<String> = statement
-        .query_map([], |row| row.get(0))?
-        .collect::<rusqlite::Result<_>>()?;
+fn integrity(path: &Path, conn: &Connection) -> anyhow::Result<String> {
+    let lines = integrity_check(conn).map_err(|error| OpenError::of(path, error))?;
     if lines == ["ok"] {
         return Ok("the file is sound".into());
     }
-    let path = conn.path().unwrap_or_default().into();
+    let path = path.to_path_buf();
+    let lines: Vec<_> = lines.iter().flat_map(|line| line.lines()).collect();
     let reason = lines.join("; ");
     Err(OpenError::Corrupt { path, reason }.into())
+}
+
+fn integrity_check(conn: &Connection) -> rusqlite::Result<Vec<String>> {
+    let mut statement = conn.prepare("PRAGMA integrity_check(10)")?;
+    statement.query_map([], |row| row.get(0))?.collect()
 }
 
 /// The API cannot be reached.
@@ -138,7 +142,7 @@ fn reach(config: &Config) -> anyhow::Result<String> {
     match endpoint::probe(url, config.api.connect_timeout) {
         Ok(took) => Ok(format!("connected in {}", in_ms(took))),
         Err(reason) => Err(Unreachable {
-            url: url.to_string(),
+            url: config.shown_url(),
             reason: reason.to_string(),
         }
         .into()),

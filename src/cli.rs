@@ -10,7 +10,8 @@ use crate::config::{self, Flags, Loaded};
 use crate::db::steer::{Target, Verb};
 use crate::import::Format;
 use crate::{
-    check, demo, drain, explain, import, init, logging, operate, receiver, run, status, stop,
+    check, demo, drain, explain, import, init, logging, operate, output, receiver, run, status,
+    stop,
 };
 
 /// Ferries the rows of `user_record`, in one SQLite file, to an HTTP API, in batches, with the status of every batch in
@@ -18,6 +19,7 @@ use crate::{
 #[derive(Debug, Parser)]
 #[command(
     version,
+    propagate_version = true,
     after_help = "Start with `ferryd demo`, or:\n  ferryd init                 # a commented ferryd.toml and an empty ferryd.db\n  ferryd import records.csv\n  ferryd run"
 )]
 pub struct Cli {
@@ -27,19 +29,22 @@ pub struct Cli {
     command: Command,
 }
 
+/// The heading of the options that every command takes.
+const EVERYWHERE: &str = "Options of every command";
+
 #[derive(Debug, Args)]
 struct Common {
     /// The configuration file [default: $FERRYD_CONFIG, ./ferryd.toml or /etc/ferryd/ferryd.toml]
-    #[arg(long, global = true, value_name = "FILE")]
+    #[arg(long, global = true, help_heading = EVERYWHERE, value_name = "FILE")]
     config: Option<PathBuf>,
     /// The database, instead of database.path
-    #[arg(long, global = true, value_name = "FILE")]
+    #[arg(long, global = true, help_heading = EVERYWHERE, value_name = "FILE")]
     database: Option<PathBuf>,
     /// Say more (twice: still more)
-    #[arg(short, long, global = true, action = clap::ArgAction::Count)]
+    #[arg(short, long, global = true, help_heading = EVERYWHERE, action = clap::ArgAction::Count)]
     verbose: u8,
     /// Say less
-    #[arg(short, long, global = true, action = clap::ArgAction::Count)]
+    #[arg(short, long, global = true, help_heading = EVERYWHERE, action = clap::ArgAction::Count)]
     quiet: u8,
 }
 
@@ -118,7 +123,7 @@ enum Command {
     #[command(after_help = "Example:\n  ferryd receiver --listen 127.0.0.1:8080 --fail-rate 0.1")]
     Receiver {
         /// Loopback address
-        #[arg(long, value_name = "A", default_value = "127.0.0.1:8080")]
+        #[arg(long, value_name = "A", value_parser = loopback, default_value = "127.0.0.1:8080")]
         listen: SocketAddr,
         /// Wait this long before each answer
         #[arg(long, value_name = "D", value_parser = config::parse_duration, default_value = "0s")]
@@ -149,6 +154,12 @@ enum Command {
         #[arg(long, value_name = "P", value_parser = share_below_one, default_value = "0.1")]
         fail_rate: f64,
     },
+}
+
+fn loopback(text: &str) -> Result<SocketAddr, String> {
+    let address = text.parse::<SocketAddr>().ok();
+    let loopback = address.filter(|address| address.ip().to_canonical().is_loopback());
+    loopback.ok_or_else(|| "must be a loopback address with a port, such as 127.0.0.1:8080".into())
 }
 
 fn share(text: &str) -> Result<f64, String> {
@@ -221,7 +232,7 @@ impl Cli {
                 };
                 let database = load(&flags)?.config.database.path;
                 let imported = import::run(&database, &options)?;
-                say(quiet, &format!("{imported} into {}", database.display()));
+                say(quiet, &format!("{}: {imported}", database.display()));
             }
             Command::Status { json, watch } => {
                 let database = load(&flags)?.config.database.path;
@@ -236,7 +247,7 @@ impl Cli {
             Command::Resume => steer(&flags, quiet, &Verb::Resume)?,
             Command::Explain { record_id } => {
                 let database = load(&flags)?.config.database.path;
-                println!("{}", explain::run(&database, record_id)?);
+                output::say(&explain::run(&database, record_id)?);
             }
             Command::Check { probe } => check::run(&load(&flags)?, probe)?,
             Command::Init => init::run(&flags)?,
@@ -283,6 +294,6 @@ fn steer(flags: &Flags, quiet: bool, verb: &Verb) -> anyhow::Result<()> {
 
 fn say(quiet: bool, line: &str) {
     if !quiet {
-        println!("{line}");
+        output::say(line);
     }
 }

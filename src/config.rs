@@ -204,6 +204,11 @@ impl Default for Config {
 }
 
 impl Config {
+    /// The URL as people may see it: without the user name and password that it may hold.
+    pub fn shown_url(&self) -> String {
+        draft::without_password(self.api.url.as_deref().unwrap_or_default())
+    }
+
     /// The URL that records are sent to.
     ///
     /// # Errors

@@ -226,9 +226,7 @@ fn open_file(config: &Config, stop: &Stop) -> anyhow::Result<File> {
         log::info!("Freed batches that an earlier process left running. batches={rescued}");
     }
     let loader = Loader::new(config.api.body.iter().map(|(_, column)| column.as_str()));
-    loader
-        .check(&conn)
-        .context("api.body names a column that user_record does not have")?;
+    loader.check(&conn)?;
     let (sign, probe_at) = steer::load_gate(&conn)?;
     let probe_in = probe_at.map_or(Duration::ZERO, |at| at.after(Timestamp::now()));
     // Page loads are short, so that a few readers serve many workers.

@@ -104,7 +104,7 @@ pub enum OpenError {
 
 impl OpenError {
     /// Sorts SQLite's errors into those above.
-    fn of(path: &Path, source: rusqlite::Error) -> OpenError {
+    pub fn of(path: &Path, source: rusqlite::Error) -> OpenError {
         let path = path.to_path_buf();
         let reason = source.to_string();
         match source.sqlite_error_code() {
@@ -187,6 +187,12 @@ pub fn open_to_look(path: &Path) -> Result<Connection, OpenError> {
 fn open(path: &Path, mode: OpenFlags) -> Result<Connection, OpenError> {
     if !path.exists() {
         return Err(OpenError::Missing(path.to_path_buf()));
+    }
+    if !path.is_file() {
+        return Err(OpenError::Foreign {
+            path: path.to_path_buf(),
+            reason: "it is not a regular file".into(),
+        });
     }
     let conn = Connection::open_with_flags(path, mode | OpenFlags::SQLITE_OPEN_NO_MUTEX)
         .map_err(|e| OpenError::of(path, e))?;

@@ -2,14 +2,16 @@
 //! imported, our own receiver that refuses a share of the requests, and the file left for the sqlite3 shell.
 
 use anyhow::Context;
-use std::fs::File;
-use std::io::{BufWriter, Write};
+use std::fs::{DirBuilder, File};
+use std::io::{BufWriter, ErrorKind, Write};
+use std::os::unix::fs::DirBuilderExt;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use crate::config::Config;
 use crate::drain;
 use crate::import;
+use crate::output::say;
 use crate::receiver::{self, Receiver};
 use crate::stop::Stop;
 
@@ -64,38 +66,48 @@ pub fn run(options: Options, stop: &Stop) -> anyhow::Result<drain::Ended> {
             replace: false,
         },
     )?;
-    println!(
+    say(&format!(
         "imported   {} records of {USERS} users from {}",
         imported.added,
         csv.display()
-    );
-    println!(
+    ));
+    say(&format!(
         "receiver   http://{}/records, answers 500 to {:.0} % of the requests",
         receiver.addr(),
         options.fail_rate * 100.0
-    );
-    println!("retries    of what failed, and nothing else, every second");
+    ));
+    say("retries    of what failed, and nothing else, every second");
     let report = drain::run(&config, &drain::Options::default(), stop)?;
     let counts = receiver.counts();
     receiver.stop();
-    println!("ferryd     {report}");
-    println!(
+    say(&format!("ferryd     {report}"));
+    say(&format!(
         "receiver   {} requests: {} accepted, {} refused; {} records came twice after they were accepted",
         counts.requests, counts.accepted, counts.refused, counts.repeated
-    );
-    println!(
+    ));
+    say(&format!(
         "look       sqlite3 -readonly {} 'SELECT * FROM recent_batches'",
         database.display()
-    );
+    ));
     Ok(report.ended)
 }
 
+/// A new directory that only this user can enter: the names of temporary directories can be guessed, so one that is
+/// there already is never used.
 fn make_directory() -> anyhow::Result<PathBuf> {
-    let name = format!("ferryd-demo-{}", std::process::id());
-    let directory = std::env::temp_dir().join(name);
-    std::fs::create_dir_all(&directory)
-        .with_context(|| format!("{}: the directory cannot be made", directory.display()))?;
-    Ok(directory)
+    let place = std::env::temp_dir();
+    let mut number = 0;
+    loop {
+        let directory = place.join(format!("ferryd-demo-{}-{number}", std::process::id()));
+        match DirBuilder::new().mode(0o700).create(&directory) {
+            Ok(()) => return Ok(directory),
+            Err(error) if error.kind() == ErrorKind::AlreadyExists && number < 100 => number += 1,
+            Err(error) => {
+                let problem = format!("{}: the directory cannot be made", directory.display());
+                return Err(anyhow::Error::from(error).context(problem));
+            }
+        }
+    }
 }
 
 fn write_records(path: &Path, records: u64) -> anyhow::Result<()> {

@@ -1,8 +1,11 @@
 //! Exit codes: which kind of trouble ended the process. Numbers from 64 up are those of BSD's sysexits.h.
 
+use rusqlite::ErrorCode;
+
 use crate::check::Unreachable;
 use crate::config::ConfigError;
 use crate::db::OpenError;
+use crate::db::records::NoColumn;
 use crate::db::writer::WriteError;
 use crate::import::BadLine;
 use crate::init::CannotCreate;
@@ -36,8 +39,24 @@ pub fn code(error: &anyhow::Error) -> u8 {
     error.chain().find_map(code_of).unwrap_or(FAILED)
 }
 
+/// The error as people see it: its causes in one line, without those that the line tells already.
+pub fn message(error: &anyhow::Error) -> String {
+    let mut line = String::new();
+    for cause in error.chain().map(ToString::to_string) {
+        if line.is_empty() {
+            line = cause;
+        } else if !line.contains(&cause) {
+            line = format!("{line}: {cause}");
+        }
+    }
+    line
+}
+
 fn code_of(cause: &(dyn std::error::Error + 'static)) -> Option<u8> {
     if cause.is::<ConfigError>() {
+        return Some(CONFIG);
+    }
+    if cause.is::<NoColumn>() {
         return Some(CONFIG);
     }
     if cause.is::<BadLine>() {
@@ -74,10 +93,17 @@ fn code_of(cause: &(dyn std::error::Error + 'static)) -> Option<u8> {
     if cause.is::<WriteError>() || cause.is::<r2d2::Error>() {
         return Some(IO);
     }
-    if cause.is::<rusqlite::Error>() {
-        return Some(IO);
+    if let Some(error) = cause.downcast_ref() {
+        return Some(of_sqlite(error));
     }
     cause.downcast_ref::<std::io::Error>().map(of_io)
+}
+
+fn of_sqlite(error: &rusqlite::Error) -> u8 {
+    match error.sqlite_error_code() {
+        Some(ErrorCode::DatabaseCorrupt | ErrorCode::NotADatabase) => DATA,
+        _ => IO,
+    }
 }
 
 fn of_io(error: &std::io::Error) -> u8 {

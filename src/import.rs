@@ -126,6 +126,9 @@ impl Fault {
                 problem,
             }
             .into(),
+            Fault::Other(error) if error.is::<std::io::Error>() => {
+                error.context(format!("{name}: the input cannot be read"))
+            }
             Fault::Other(error) => error,
         }
     }

@@ -8,6 +8,7 @@ use std::path::{Path, PathBuf};
 use crate::config::{self, Flags};
 use crate::db;
 use crate::lock::InstanceLock;
+use crate::output;
 
 /// Makes what is missing and says what it did.
 ///
@@ -17,7 +18,12 @@ pub fn run(flags: &Flags) -> anyhow::Result<()> {
     let file = flags
         .config
         .clone()
-        .or_else(|| std::env::var_os("FERRYD_CONFIG").map(PathBuf::from))
+        // An empty variable is reported with all else that is wrong with the configuration.
+        .or_else(|| {
+            std::env::var_os("FERRYD_CONFIG")
+                .filter(|path| !path.is_empty())
+                .map(PathBuf::from)
+        })
         .unwrap_or_else(|| PathBuf::from("ferryd.toml"));
     let made = make_config(&file)?;
     say(&file, made);
@@ -30,10 +36,10 @@ pub fn run(flags: &Flags) -> anyhow::Result<()> {
     }
     say(database, made);
     if config.api.url.is_none() {
-        println!(
+        output::say(&format!(
             "next: set api.url in {}, then `ferryd check --probe`",
             file.display()
-        );
+        ));
     }
     Ok(())
 }
@@ -64,5 +70,5 @@ pub struct CannotCreate {
 
 fn say(path: &Path, made: bool) {
     let done = if made { "made" } else { "kept as it was" };
-    println!("{}: {done}", path.display());
+    output::say(&format!("{}: {done}", path.display()));
 }

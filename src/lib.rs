@@ -35,8 +35,8 @@
 //! Domain, pure: [`record`], [`batch`], [`verdict`], [`outcome`], [`retry`], [`time`], [`text`].
 //! Storage: [`db`] and what is in it; the statements themselves are in `sql/`. Delivery: [`endpoint`].
 //! Threads: [`daemon`], [`planner`], [`worker`], [`gate`], [`timer`], [`steward`], [`wake`], [`stop`], [`lock`].
-//! Edges: [`cli`], [`config`], [`run`](mod@run), [`drain`], [`import`], [`status`], [`check`], [`explain`], [`operate`], [`init`], [`demo`],
-//! [`receiver`], [`server`], [`progress`], [`logging`], [`exit`].
+//! Edges: [`cli`], [`config`], [`run`](mod@run), [`drain`], [`import`], [`status`], [`check`], [`explain`], [`operate`],
+//! [`init`], [`demo`], [`receiver`], [`server`], [`progress`], [`output`], [`logging`], [`exit`].
 //!
 //! Dependencies point from edges to threads, to storage and delivery, to the domain, and never back.
 
@@ -58,6 +58,7 @@ pub mod lock;
 pub mod logging;
 pub mod operate;
 pub mod outcome;
+pub mod output;
 pub mod planner;
 pub mod progress;
 pub mod receiver;

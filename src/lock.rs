@@ -33,7 +33,7 @@ pub enum LockError {
         lock: PathBuf,
     },
     /// The lock file cannot be made or locked.
-    #[error("{}: the lock file cannot be used ({source}); give this user the right to write to its directory", .path.display())]
+    #[error("{}: the lock file cannot be used ({source}); make its directory, and give this user the right to write there", .path.display())]
     Io {
         /// The lock file.
         path: PathBuf,

@@ -12,7 +12,7 @@ fn main() -> ExitCode {
         Ok(Ok(Outcome::Done)) => exit::DONE,
         Ok(Ok(Outcome::NotDelivered)) => exit::NOT_DELIVERED,
         Ok(Err(error)) => {
-            complain(&format!("{error:#}"));
+            complain(&exit::message(&error));
             exit::code(&error)
         }
         // The panic has been reported by the panic hook.
@@ -20,8 +20,10 @@ fn main() -> ExitCode {
     })
 }
 
-/// Writes to standard error, if there is one.
+/// Writes to standard error, if there is one; a configuration can have several problems, a line each.
 fn complain(message: &str) {
     use std::io::Write;
-    let _ = writeln!(std::io::stderr(), "ferryd: {message}");
+    for line in message.lines() {
+        let _ = writeln!(std::io::stderr(), "ferryd: {line}");
+    }
 }

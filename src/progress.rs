@@ -1,19 +1,20 @@
 //! Progress bars on a terminal; nothing elsewhere, where plain lines take their place.
 
-use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
+use indicatif::{ProgressBar, ProgressDrawTarget, ProgressState, ProgressStyle};
+use std::fmt::Write;
 use std::io::IsTerminal;
 use std::sync::{Mutex, PoisonError};
 
 /// A bar of records out of `total`.
 pub fn records(total: u64, what: &'static str) -> ProgressBar {
-    let template = "{msg} {wide_bar} {pos}/{len} records, {per_sec}, {eta} left";
+    let template = "{msg} {wide_bar} {pos}/{len}, {rate}/s, {eta}";
     make(Some(total), what, template)
 }
 
 /// A bar of bytes; a counter where the size is not known.
 pub fn bytes(total: Option<u64>, what: &'static str) -> ProgressBar {
     let template = match total {
-        Some(_) => "{msg} {wide_bar} {bytes}/{total_bytes}, {eta} left",
+        Some(_) => "{msg} {wide_bar} {bytes}/{total_bytes}, {eta}",
         None => "{msg} {spinner} {bytes}",
     };
     make(total, what, template)
@@ -21,8 +22,13 @@ pub fn bytes(total: Option<u64>, what: &'static str) -> ProgressBar {
 
 /// Whether standard error is a terminal that can redraw a line.
 pub fn on_terminal() -> bool {
+    can_redraw(&std::io::stderr())
+}
+
+/// Whether a stream is a terminal that understands more than lines.
+pub fn can_redraw(stream: &impl IsTerminal) -> bool {
     let dumb = std::env::var_os("TERM").is_none_or(|term| term == "dumb");
-    std::io::stderr().is_terminal() && !dumb
+    stream.is_terminal() && !dumb
 }
 
 fn make(total: Option<u64>, what: &'static str, template: &str) -> ProgressBar {
@@ -33,6 +39,9 @@ fn make(total: Option<u64>, what: &'static str, template: &str) -> ProgressBar {
     };
     // The templates are constants of this file; a bar without style would still count.
     let style = ProgressStyle::with_template(template).unwrap_or(ProgressStyle::default_bar());
+    let style = style.with_key("rate", |state: &ProgressState, out: &mut dyn Write| {
+        let _ = write!(out, "{:.0}", state.per_sec());
+    });
     let bar = ProgressBar::with_draw_target(total, target);
     bar.with_style(style).with_message(what)
 }

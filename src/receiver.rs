@@ -14,6 +14,7 @@ use std::net::{Ipv4Addr, SocketAddr, TcpListener};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
+use crate::output::say;
 use crate::server::{Answer, Limits, Request, Server};
 use crate::stop::Stop;
 use crate::text::{printable, printable_bytes};
@@ -129,12 +130,6 @@ pub fn run(options: Options, stop: &Stop) -> anyhow::Result<()> {
     receiver.stop();
     say(&receiver.counts().to_string());
     Ok(())
-}
-
-/// One line on stdout, now. A closed stdout is no reason to end.
-fn say(line: &str) {
-    let mut out = io::stdout().lock();
-    let _ = writeln!(out, "{line}").and_then(|()| out.flush());
 }
 
 /// Checks the options and takes the address; errors name cause and remedy.

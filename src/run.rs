@@ -25,7 +25,7 @@ pub fn run(config: &Config, stop: &Stop) -> anyhow::Result<()> {
     log::info!(
         "Ready. database={} api={} workers={} pid={}",
         config.database.path.display(),
-        config.require_url()?,
+        config.shown_url(),
         config.workers.threads,
         std::process::id()
     );

@@ -3,12 +3,12 @@
 use anyhow::Context;
 use rusqlite::{Connection, named_params};
 use std::fmt::Write;
-use std::io::IsTerminal;
 use std::path::Path;
 use std::time::Duration;
 
 use crate::db;
 use crate::db::summary::{self, Summary};
+use crate::progress;
 use crate::stop::Stop;
 use crate::text;
 
@@ -37,12 +37,16 @@ pub struct Options {
 /// When the file cannot be read or is not ours.
 pub fn run(database: &Path, options: Options, stop: &Stop) -> anyhow::Result<()> {
     let conn = db::open_to_look(database)?;
+    let render = || {
+        render(&conn, database, options.json)
+            .with_context(|| format!("{}: the status cannot be read", database.display()))
+    };
     if !options.watch {
-        return print(&render(&conn, database, options.json)?);
+        return print(&render()?);
     }
-    let redraw = std::io::stdout().is_terminal() && !options.json;
+    let redraw = progress::can_redraw(&std::io::stdout()) && !options.json;
     loop {
-        let screen = render(&conn, database, options.json)?;
+        let screen = render()?;
         if redraw {
             // Home, the text with each line cleared to its end, then clear what is left below.
             let lines = screen.replace('\n', "\x1b[K\n");
@@ -107,10 +111,12 @@ fn overview(database: &Path, s: &Summary) -> String {
 
 fn users(conn: &Connection, out: &mut String) -> anyhow::Result<()> {
     let mut statement = conn.prepare_cached(include_str!("../sql/look/users.sql"))?;
-    let rows = statement.query_map(named_params! {":users": USERS}, |row| {
+    let rows = statement.query_map(named_params! {":users": USERS + 1}, |row| {
         (0..7).map(|i| row.get::<_, i64>(i)).collect()
     })?;
-    let rows: Vec<Vec<i64>> = rows.collect::<rusqlite::Result<_>>()?;
+    let mut rows: Vec<Vec<i64>> = rows.collect::<rusqlite::Result<_>>()?;
+    let more = rows.len() > USERS as usize;
+    rows.truncate(USERS as usize);
     if rows.is_empty() {
         return Ok(());
     }
@@ -130,6 +136,9 @@ fn users(conn: &Connection, out: &mut String) -> anyhow::Result<()> {
     );
     out.push('\n');
     align(&table, out);
+    if more {
+        out.push_str("… and more: SELECT * FROM user_progress\n");
+    }
     Ok(())
 }
 
@@ -162,7 +171,7 @@ fn failures(conn: &Connection, out: &mut String) -> anyhow::Result<()> {
         let error = text::printable(error.lines().next().unwrap_or_default(), ERROR_WIDTH);
         let _ = writeln!(
             out,
-            "batch {} of user {} (offset {}): {}, {} attempts, {}\n    {error}",
+            "batch {} of user {} (offset {}): {}, attempts {}, {}\n    {error}",
             row.get::<_, i64>("id")?,
             row.get::<_, i64>("user_id")?,
             row.get::<_, i64>("batch_offset")?,

@@ -223,7 +223,7 @@ fn unknown_variable(name: &str) -> String {
 }
 
 /// A value as a message shows it: printable, and a URL without its user name and password.
-fn without_password(value: &str) -> String {
+pub(super) fn without_password(value: &str) -> String {
     let Some(host) = value.rfind('@') else {
         return shown(value).into();
     };

@@ -166,12 +166,13 @@ fn plan_user(
                 ":next_offset": next_offset,
             })?;
     }
-    let planned = |page: Option<Page>| page.map_or(0, |page| page.records);
-    let full = i64::from(batch_size);
-    if planned(late) < full && planned(fresh) < full {
+    let more =
+        cut_late(conn, user, 1)?.is_some() || cut_range(conn, user, planned_through, 1)?.is_some();
+    if !more {
         conn.prepare_cached(include_str!("../../sql/plan/close_backlog.sql"))?
             .execute(named_params! {":user": user})?;
     } else {
+        let planned = |page: Option<Page>| page.map_or(0, |page| page.records);
         conn.prepare_cached(include_str!("../../sql/plan/shrink_backlog.sql"))?
             .execute(named_params! {":user": user, ":planned": planned(late) + planned(fresh)})?;
     }

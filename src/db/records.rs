@@ -7,19 +7,33 @@ use rusqlite::{Connection, Row, named_params};
 
 use crate::batch::{Claim, IdRange};
 use crate::record::{Record, Value};
+use crate::text;
+
+/// Bytes of a column's name that a message shows at most.
+const SHOWN_BYTES: usize = 80;
 
 /// The two ways to a batch's records, with the columns of the body filled in.
 #[derive(Debug, Clone)]
 pub struct Loader {
+    columns: Vec<String>,
     range_sql: String,
     undelivered_sql: String,
+}
+
+/// The configuration names a column that is not there.
+#[derive(Debug, thiserror::Error)]
+#[error("api.body names the column \"{column}\", which is not in user_record; it has {there}")]
+pub struct NoColumn {
+    column: String,
+    there: String,
 }
 
 impl Loader {
     /// A loader of these columns of `user_record`.
     pub fn new<'a>(columns: impl Iterator<Item = &'a str>) -> Loader {
+        let columns: Vec<String> = columns.map(String::from).collect();
         let mut list = String::new();
-        for column in columns {
+        for column in &columns {
             // An identifier in SQL is quoted by doubling its quotes.
             list.push_str(", user_record.\"");
             list.push_str(&column.replace('"', "\"\""));
@@ -27,6 +41,7 @@ impl Loader {
         }
         let fill = |sql: &str| sql.replace("{columns}\n", &format!("{list}\n"));
         Loader {
+            columns,
             range_sql: fill(include_str!("../../sql/load/load_range.sql")),
             undelivered_sql: fill(include_str!("../../sql/load/load_undelivered.sql")),
         }
@@ -84,9 +99,22 @@ impl Loader {
     /// Whether the columns exist.
     ///
     /// # Errors
-    /// SQLite's words for the first that does not.
-    pub fn check(&self, conn: &Connection) -> rusqlite::Result<()> {
-        conn.prepare(&self.range_sql).map(drop)
+    /// [`NoColumn`] for the first that does not; otherwise SQLite's.
+    pub fn check(&self, conn: &Connection) -> anyhow::Result<()> {
+        let sql = "SELECT name FROM pragma_table_xinfo('user_record')";
+        let mut statement = conn.prepare(sql)?;
+        let names = statement.query_map([], |row| row.get(0))?;
+        let there: Vec<String> = names.collect::<rusqlite::Result<_>>()?;
+        for column in &self.columns {
+            if !there.iter().any(|name| name.eq_ignore_ascii_case(column)) {
+                return Err(NoColumn {
+                    column: text::printable(column, SHOWN_BYTES).into(),
+                    there: there.join(", "),
+                }
+                .into());
+            }
+        }
+        Ok(())
     }
 }
 

@@ -122,9 +122,13 @@ fn read_jsonl(mut input: impl BufRead, columns: &[String], stage: &mut Stage) ->
 fn json_row(text: &[u8], columns: &[String]) -> Result<(Vec<usize>, Vec<Value>), String> {
     let parsed: serde_json::Map<String, serde_json::Value> =
         serde_json::from_slice(text).map_err(|e| {
+            // The line that serde_json counts is always 1 here.
+            let problem = e.to_string();
+            let problem = problem.split(" at line ").next().unwrap_or(&problem);
             format!(
-                "not a JSON object: {}",
-                text::printable(&e.to_string(), 256)
+                "not a JSON object: {} at column {}",
+                text::printable(problem, 256),
+                e.column()
             )
         })?;
     let mut shape = Vec::with_capacity(parsed.len());
@@ -142,7 +146,10 @@ fn json_value(value: serde_json::Value, column: &str) -> Result<Value, String> {
     use serde_json::Value as Json;
     if is_key(column) {
         let number = value.as_i64().map(Value::Integer);
-        return number.ok_or_else(|| not_a_number(column, &value.to_string()));
+        let shown = value
+            .as_str()
+            .map_or_else(|| value.to_string(), String::from);
+        return number.ok_or_else(|| not_a_number(column, &shown));
     }
     Ok(match value {
         Json::Null => Value::Null,

@@ -3,11 +3,16 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
 mod answers;
+mod background;
+mod commands;
+mod configuration;
 mod harness;
 mod pool;
 mod restart;
 mod retry;
 mod retry_after;
+mod rights;
 mod sending;
 mod smoke;
 mod stopping;
+mod terminal;
