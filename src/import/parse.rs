@@ -1,7 +1,8 @@
 //! Reading the input: CSV with a header, or JSONL, line by line into the stage. Every fault names its line and column.
 
 use rusqlite::types::Value;
-use std::io::BufRead;
+use std::cell::Cell;
+use std::io::{BufRead, Read};
 use std::path::Path;
 
 use super::Fault;
@@ -48,24 +49,61 @@ pub(super) fn read(
 }
 
 fn read_csv(input: impl BufRead, columns: &[String], stage: &mut Stage) -> Result<(), Fault> {
-    let mut reader = csv::ReaderBuilder::new().from_reader(input);
+    let quotes = Cell::new(0);
+    let mut reader = csv::ReaderBuilder::new().from_reader(CountQuotes {
+        input,
+        quotes: &quotes,
+    });
     let header = reader.headers().map_err(csv_fault)?.clone();
     let mut shape = Vec::new();
     for name in &header {
         shape.push(find_column(name, columns).map_err(|problem| at(1, problem))?);
     }
     check_shape(&shape, columns).map_err(|problem| at(1, problem))?;
+    let without_id: Vec<usize> = shape
+        .iter()
+        .copied()
+        .filter(|c| !is_id(&columns[*c]))
+        .collect();
     let mut record = csv::StringRecord::new();
+    let mut line = 1;
     while reader.read_record(&mut record).map_err(csv_fault)? {
-        let line = record.position().map_or(0, csv::Position::line);
+        line = record.position().map_or(line, csv::Position::line);
         let mut values = Vec::with_capacity(shape.len());
+        let mut has_id = true;
         for (field, column) in record.iter().zip(&shape) {
+            if field.is_empty() && is_id(&columns[*column]) {
+                has_id = false;
+                continue;
+            }
             let value = csv_value(field, &columns[*column]);
             values.push(value.map_err(|problem| at(line, problem))?);
         }
-        stage.add(line, &shape, values)?;
+        let shape = if has_id { &shape } else { &without_id };
+        stage.add(line, shape, values)?;
+    }
+    // Quotes come in pairs (RFC 4180 §2). The last one without its pair has swallowed the rest of the file.
+    if quotes.get() % 2 == 1 {
+        let problem =
+            "a quote is never closed, here or before (inside a quoted field it is written twice)";
+        return Err(at(line, problem.to_string()));
     }
     Ok(())
+}
+
+/// Counts the quotes on their way to the CSV reader, which takes the end of the file for the end of a quoted field.
+struct CountQuotes<'a, R> {
+    input: R,
+    quotes: &'a Cell<u64>,
+}
+
+impl<R: Read> Read for CountQuotes<'_, R> {
+    fn read(&mut self, buffer: &mut [u8]) -> std::io::Result<usize> {
+        let read = self.input.read(buffer)?;
+        let found = buffer[..read].iter().filter(|byte| **byte == b'"').count();
+        self.quotes.set(self.quotes.get() + found as u64);
+        Ok(read)
+    }
 }
 
 fn csv_value(field: &str, column: &str) -> Result<Value, String> {
@@ -100,7 +138,7 @@ fn read_jsonl(mut input: impl BufRead, columns: &[String], stage: &mut Stage) ->
     let mut text = Vec::new();
     for line in 1.. {
         text.clear();
-        let mut limited = std::io::Read::take(&mut input, LINE_BYTES);
+        let mut limited = Read::take(&mut input, LINE_BYTES);
         let read = limited
             .read_until(b'\n', &mut text)
             .map_err(|error| Fault::Other(error.into()))?;
@@ -135,6 +173,9 @@ fn json_row(text: &[u8], columns: &[String]) -> Result<(Vec<usize>, Vec<Value>),
     let mut values = Vec::with_capacity(parsed.len());
     for (key, value) in parsed {
         let column = find_column(&key, columns)?;
+        if value.is_null() && is_id(&columns[column]) {
+            continue;
+        }
         shape.push(column);
         values.push(json_value(value, &columns[column])?);
     }
@@ -169,7 +210,12 @@ fn json_value(value: serde_json::Value, column: &str) -> Result<Value, String> {
 
 /// The columns that must be whole numbers.
 fn is_key(column: &str) -> bool {
-    column.eq_ignore_ascii_case("id") || column.eq_ignore_ascii_case("user_id")
+    is_id(column) || column.eq_ignore_ascii_case("user_id")
+}
+
+/// The column that may be left out, or left empty: SQLite assigns it.
+fn is_id(column: &str) -> bool {
+    column.eq_ignore_ascii_case("id")
 }
 
 fn not_a_number(column: &str, value: &str) -> String {
