@@ -54,6 +54,7 @@ pub fn run(options: Options, stop: &Stop) -> anyhow::Result<drain::Ended> {
     config.api.url = Some(format!("http://{}/records", receiver.addr()));
     config.retry.interval = Duration::from_secs(1);
     config.retry.backoff = 1.0;
+    config.retry.max_attempts = 0;
     let database = config.database.path.clone();
 
     let csv = directory.join("records.csv");
