@@ -28,7 +28,7 @@ use crate::planner::Planner;
 use crate::steward::Steward;
 use crate::stop::{Stop, StopSource};
 use crate::time::Timestamp;
-use crate::timer;
+use crate::timer::Timer;
 use crate::wake::{Waker, Watcher};
 use crate::worker::{self, Shared};
 
@@ -109,6 +109,14 @@ impl Daemon {
             scope,
             cut,
         };
+        let timer = Timer {
+            readers: readers.clone(),
+            writer: writer.clone(),
+            longest_delay: config.retry.max_interval,
+            rescheduled: reschedules,
+            planner: planner_waker.clone(),
+            stop: stop.clone(),
+        };
         let watcher = Watcher::new(&config.database.path, watcher_end, gate.clone());
         let steward = Steward {
             readers: readers.clone(),
@@ -127,12 +135,7 @@ impl Daemon {
         let worker_threads = std::mem::take(&mut crew.threads);
         crew.spawn("planner", move || Ok(planner.run()?))?;
         crew.spawn("steward", move || Ok(steward.run()?))?;
-        let (timer_readers, timer_stop) = (readers.clone(), stop.clone());
-        let timer_waker = planner_waker.clone();
-        crew.spawn("timer", move || {
-            timer::run(&timer_readers, &reschedules, &timer_stop, &timer_waker);
-            Ok(())
-        })?;
+        crew.spawn("timer", move || Ok(timer.run()?))?;
         crew.spawn("watcher", move || {
             watcher.run(&stop, &[planner_waker, steward_waker]);
             Ok(())

@@ -69,7 +69,7 @@ pub enum OpenError {
         reason: String,
     },
     /// SQLite says that the file is damaged or no database.
-    #[error("{}: the file is damaged or not a database ({reason}); restore a backup, or save what is left with `sqlite3 FILE .recover`", .path.display())]
+    #[error("{}: the file is damaged or not a database ({reason}); {REPAIR}", .path.display())]
     Corrupt {
         /// The database.
         path: PathBuf,
@@ -100,6 +100,25 @@ pub enum OpenError {
         /// SQLite's error.
         source: rusqlite::Error,
     },
+}
+
+/// What to do about a damaged file.
+pub const REPAIR: &str = "restore a backup, or save what is left with `sqlite3 FILE .recover`";
+
+/// A damaged page was met after the file had been opened.
+#[derive(Debug, Clone, thiserror::Error)]
+#[error("the database is damaged ({0}); {REPAIR}")]
+pub struct Damaged(String);
+
+impl Damaged {
+    /// The damage that an error of SQLite's tells of, if it does.
+    pub fn of(error: &rusqlite::Error) -> Option<Damaged> {
+        let damaged = matches!(
+            error.sqlite_error_code(),
+            Some(ErrorCode::DatabaseCorrupt | ErrorCode::NotADatabase)
+        );
+        damaged.then(|| Damaged(error.to_string()))
+    }
 }
 
 impl OpenError {

@@ -60,7 +60,6 @@ pub fn run(config: &Config, options: &Options, stop: &Stop) -> anyhow::Result<Re
     let scope = Scope {
         user: options.user,
         due_by: options.once.then(Timestamp::now),
-        longest_delay: config.retry.max_interval,
     };
     // A drain is asked to deliver now: it waits for no further rows.
     let mut config = config.clone();

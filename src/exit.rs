@@ -1,12 +1,10 @@
 //! Exit codes: which kind of trouble ended the process. Numbers from 64 up are those of BSD's sysexits.h.
 
-use rusqlite::ErrorCode;
-
 use crate::check::Unreachable;
 use crate::config::ConfigError;
-use crate::db::OpenError;
 use crate::db::records::NoColumn;
 use crate::db::writer::WriteError;
+use crate::db::{Damaged, OpenError, REPAIR};
 use crate::import::BadLine;
 use crate::init::CannotCreate;
 use crate::lock::LockError;
@@ -34,8 +32,11 @@ pub const PERMISSION: u8 = 77;
 /// The configuration is wrong.
 pub const CONFIG: u8 = 78;
 
-/// The code for an error: the outermost cause that has one decides.
+/// The code for an error: the outermost cause that has one decides, unless the file turned out to be damaged.
 pub fn code(error: &anyhow::Error) -> u8 {
+    if is_damage(error) {
+        return DATA;
+    }
     error.chain().find_map(code_of).unwrap_or(FAILED)
 }
 
@@ -49,7 +50,16 @@ pub fn message(error: &anyhow::Error) -> String {
             line = format!("{line}: {cause}");
         }
     }
+    if is_damage(error) && !line.contains(REPAIR) {
+        line = format!("{line}; {REPAIR}");
+    }
     line
+}
+
+/// Damage to the file shows only when SQLite comes to the damaged page, in whatever statement that is.
+fn is_damage(error: &anyhow::Error) -> bool {
+    let mut sqlite = error.chain().filter_map(|cause| cause.downcast_ref());
+    sqlite.any(|error| Damaged::of(error).is_some())
 }
 
 fn code_of(cause: &(dyn std::error::Error + 'static)) -> Option<u8> {
@@ -90,20 +100,16 @@ fn code_of(cause: &(dyn std::error::Error + 'static)) -> Option<u8> {
             OpenError::Sqlite { .. } => IO,
         });
     }
+    if let Some(WriteError::Damaged(_)) = cause.downcast_ref::<WriteError>() {
+        return Some(DATA);
+    }
     if cause.is::<WriteError>() || cause.is::<r2d2::Error>() {
         return Some(IO);
     }
-    if let Some(error) = cause.downcast_ref() {
-        return Some(of_sqlite(error));
+    if cause.is::<rusqlite::Error>() {
+        return Some(IO);
     }
     cause.downcast_ref::<std::io::Error>().map(of_io)
-}
-
-fn of_sqlite(error: &rusqlite::Error) -> u8 {
-    match error.sqlite_error_code() {
-        Some(ErrorCode::DatabaseCorrupt | ErrorCode::NotADatabase) => DATA,
-        _ => IO,
-    }
 }
 
 fn of_io(error: &std::io::Error) -> u8 {

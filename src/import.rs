@@ -4,6 +4,7 @@
 //! bad line is found before anything is stored. Then one synced transaction moves it into `user_record`.
 
 mod parse;
+mod rows;
 mod store;
 
 use anyhow::Context;

@@ -7,6 +7,7 @@ use crossbeam_channel::{Receiver, Sender, select};
 use std::time::Duration;
 
 use crate::batch::Claim;
+use crate::db::Damaged;
 use crate::db::batches::{self, Cut, Round, Scope};
 use crate::db::pool::Readers;
 use crate::db::writer::{WriteError, Writer};
@@ -42,7 +43,7 @@ impl Planner {
     pub fn run(&self) -> Result<(), WriteError> {
         let mut last_user = None;
         while !self.stop.requested() {
-            if !self.work_to_do() {
+            if !self.work_to_do()? {
                 self.rest();
                 continue;
             }
@@ -61,16 +62,19 @@ impl Planner {
         Ok(())
     }
 
-    /// A file that cannot be read now is read again at the next look.
-    fn work_to_do(&self) -> bool {
+    /// A file that cannot be read now is read again at the next look, unless it is damaged.
+    fn work_to_do(&self) -> Result<bool, WriteError> {
         let look = || -> anyhow::Result<bool> {
             let conn = self.readers.get()?;
             let now = Timestamp::now();
             Ok(batches::work_to_do(&conn, self.scope, self.cut, now)?)
         };
-        look().unwrap_or_else(|error| {
+        look().or_else(|error| {
+            if let Some(damaged) = error.downcast_ref().and_then(Damaged::of) {
+                return Err(damaged.into());
+            }
             log::warn!("The database cannot be read; trying again. error={error:#}");
-            false
+            Ok(false)
         })
     }
 

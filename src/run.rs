@@ -12,11 +12,7 @@ use crate::stop::Stop;
 /// # Errors
 /// As for [`Daemon::start`], or what made a thread end.
 pub fn run(config: &Config, stop: &Stop) -> anyhow::Result<()> {
-    let scope = Scope {
-        longest_delay: config.retry.max_interval,
-        ..Scope::default()
-    };
-    let daemon = Daemon::start(config, scope, stop)?;
+    let daemon = Daemon::start(config, Scope::default(), stop)?;
     if config.status.listen.is_some() {
         log::warn!(
             "status.listen is set, but this version has no status listener; look with `ferryd status`."

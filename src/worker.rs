@@ -8,6 +8,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use crate::batch::{Claim, IdRange};
+use crate::db::Damaged;
 use crate::db::pool::Readers;
 use crate::db::records::Loader;
 use crate::db::settle::{self, Ending, Finished, Source};
@@ -155,12 +156,18 @@ impl<'a> Attempt<'a> {
             let page = match self.load(source, range) {
                 Ok(page) => page,
                 Err(error) => {
+                    if let Some(damaged) = error.downcast_ref().and_then(Damaged::of) {
+                        return Err(damaged.into());
+                    }
                     self.shared
                         .gate
                         .close(&format!("records cannot be read: {error:#}"));
                     continue;
                 }
             };
+            if page.is_empty() {
+                break;
+            }
             let full = page.len() == self.page;
             let progress = self.send_page(source, &page)?;
             let above_last = progress.last.map_or(Some(range), |id| range.above(id));

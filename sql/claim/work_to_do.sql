@@ -2,7 +2,7 @@
 SELECT EXISTS (SELECT 1 FROM processing_batch_status
                 WHERE status <> 'SUCCESS' AND status = 'PENDING' AND (:user IS NULL OR user_id = :user))
     OR EXISTS (SELECT 1 FROM processing_batch_status
-                WHERE status <> 'SUCCESS' AND status = 'FAILED' AND (next_attempt_at <= :due OR next_attempt_at > :latest)
+                WHERE status <> 'SUCCESS' AND status = 'FAILED' AND next_attempt_at <= :due
                   AND (:user IS NULL OR user_id = :user))
     OR EXISTS (SELECT 1 FROM backlog
                 WHERE (records >= :batch_size OR since <= :ripe_before OR since > :future) AND (:user IS NULL OR user_id = :user))

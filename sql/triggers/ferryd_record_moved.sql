@@ -2,6 +2,11 @@
 CREATE TRIGGER ferryd_record_moved AFTER UPDATE OF id, user_id ON user_record
 WHEN old.id <> new.id OR old.user_id IS NOT new.user_id
 BEGIN
+  -- UPDATE OR REPLACE took away whatever had the new id, without a delete trigger.
+  INSERT INTO record_departure (id, user_id)
+  SELECT record_id, user_id FROM undelivered_record WHERE record_id = new.id AND old.id <> new.id;
+  DELETE FROM left_out WHERE record_id = new.id AND old.id <> new.id;
+
   INSERT INTO left_out (record_id, user_id)
   SELECT new.id, new.user_id
    WHERE EXISTS (SELECT 1 FROM left_out WHERE record_id = old.id)

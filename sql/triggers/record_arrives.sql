@@ -1,6 +1,9 @@
 CREATE TRIGGER record_arrives INSTEAD OF INSERT ON record_arrival
 BEGIN
-  -- INSERT OR REPLACE deletes the old row without a delete trigger: what stood for it departs here.
+  -- INSERT OR REPLACE deletes the old row without a delete trigger: it departs here, and so does what is left of a row
+  -- of this id that went away because of another column of the owner's.
+  INSERT INTO record_departure (id, user_id)
+  SELECT id, user_id FROM replaced WHERE id = new.id;
   INSERT INTO record_departure (id, user_id)
   SELECT record_id, user_id FROM undelivered_record WHERE record_id = new.id;
   DELETE FROM left_out WHERE record_id = new.id;

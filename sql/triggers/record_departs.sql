@@ -26,4 +26,5 @@ BEGIN
 
   DELETE FROM undelivered_record WHERE record_id = new.id;
   DELETE FROM left_out WHERE record_id = new.id;
+  DELETE FROM replaced WHERE id = new.id;
 END

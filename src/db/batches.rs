@@ -19,8 +19,6 @@ pub struct Scope {
     pub user: Option<i64>,
     /// Take up FAILED batches that were due by then; `None` is: when they become due.
     pub due_by: Option<Timestamp>,
-    /// No delay is longer: a later due time was set by a wrong clock.
-    pub longest_delay: Duration,
 }
 
 /// How records are cut into batches.
@@ -35,20 +33,6 @@ pub struct Cut {
 /// A time that can only have been written by a wrong clock; small differences between two looks at it are none.
 fn future(now: Timestamp) -> String {
     now.plus(Duration::from_secs(60)).to_string()
-}
-
-impl Scope {
-    /// FAILED batches due by the first time, or after the second, are due.
-    fn due(self, now: Timestamp) -> (String, String) {
-        match self.due_by {
-            Some(by) => (by.to_string(), "9999".to_string()),
-            // A tenth more is the jitter.
-            None => {
-                let latest = self.longest_delay.saturating_mul(12) / 10;
-                (now.to_string(), future(now.plus(latest)))
-            }
-        }
-    }
 }
 
 impl Cut {
@@ -68,13 +52,12 @@ pub fn work_to_do(
     cut: Cut,
     now: Timestamp,
 ) -> rusqlite::Result<bool> {
-    let (due, latest) = scope.due(now);
+    let due = scope.due_by.unwrap_or(now).to_string();
     conn.prepare_cached(include_str!("../../sql/claim/work_to_do.sql"))?
         .query_row(
             named_params! {
                 ":user": scope.user,
                 ":due": due,
-                ":latest": latest,
                 ":future": future(now),
                 ":batch_size": cut.batch_size,
                 ":ripe_before": cut.ripe_before(now),
@@ -166,17 +149,30 @@ fn plan_user(
                 ":next_offset": next_offset,
             })?;
     }
-    let more =
-        cut_late(conn, user, 1)?.is_some() || cut_range(conn, user, planned_through, 1)?.is_some();
-    if !more {
-        conn.prepare_cached(include_str!("../../sql/plan/close_backlog.sql"))?
-            .execute(named_params! {":user": user})?;
-    } else {
-        let planned = |page: Option<Page>| page.map_or(0, |page| page.records);
+    let planned = |page: Option<Page>| page.map_or(0, |page| page.records);
+    let full = i64::from(batch_size);
+    let may_have_more = planned(late) == full || planned(fresh) == full;
+    if may_have_more && more_waits(conn, user, planned_through)? {
         conn.prepare_cached(include_str!("../../sql/plan/shrink_backlog.sql"))?
             .execute(named_params! {":user": user, ":planned": planned(late) + planned(fresh)})?;
+    } else {
+        conn.prepare_cached(include_str!("../../sql/plan/close_backlog.sql"))?
+            .execute(named_params! {":user": user})?;
     }
     Ok(batches)
+}
+
+/// Asked after a full batch, which may have been the last; some id is planned then.
+fn more_waits(
+    conn: &Connection,
+    user: i64,
+    planned_through: Option<i64>,
+) -> rusqlite::Result<bool> {
+    conn.prepare_cached(include_str!("../../sql/plan/more_waits.sql"))?
+        .query_row(
+            named_params! {":user": user, ":planned_through": planned_through},
+            |row| row.get(0),
+        )
 }
 
 /// A page of records to make a batch of.
@@ -258,14 +254,13 @@ pub fn claim(
     batches: usize,
     now: Timestamp,
 ) -> rusqlite::Result<Vec<Claim>> {
-    let (due, latest) = scope.due(now);
+    let due = scope.due_by.unwrap_or(now).to_string();
     let mut claims = Vec::new();
     let mut statement = conn.prepare_cached(include_str!("../../sql/claim/due_batches.sql"))?;
     let mut ids: Vec<i64> = statement
         .query_map(
             named_params! {
                 ":due": due,
-                ":latest": latest,
                 ":user": scope.user,
                 ":batches": batches as i64,
             },
@@ -326,13 +321,26 @@ pub fn rescue(conn: &Connection) -> rusqlite::Result<usize> {
     conn.execute(include_str!("../../sql/claim/rescue.sql"), [])
 }
 
-/// When the next FAILED batch becomes due that is not due at `now`.
+/// When the FAILED batches that are not due at `now` will be: the first and the last of them.
 ///
 /// # Errors
 /// SQLite's.
-pub fn next_due(conn: &Connection, now: Timestamp) -> rusqlite::Result<Option<Timestamp>> {
-    let due: Option<String> = conn
-        .prepare_cached(include_str!("../../sql/claim/next_due.sql"))?
-        .query_row(named_params! {":now": now.to_string()}, |row| row.get(0))?;
-    Ok(due.and_then(|text| Timestamp::parse(&text).ok()))
+pub fn next_due(
+    conn: &Connection,
+    now: Timestamp,
+) -> rusqlite::Result<Option<(Timestamp, Timestamp)>> {
+    let read = |text: Option<String>| text.and_then(|text| Timestamp::parse(&text).ok());
+    conn.prepare_cached(include_str!("../../sql/claim/next_due.sql"))?
+        .query_row(named_params! {":now": now.to_string()}, |row| {
+            Ok(read(row.get(0)?).zip(read(row.get(1)?)))
+        })
+}
+
+/// Makes batches due now whose due time is later than `latest`, which no delay could have set.
+///
+/// # Errors
+/// SQLite's.
+pub fn clamp_due(conn: &Connection, now: Timestamp, latest: Timestamp) -> rusqlite::Result<usize> {
+    conn.prepare_cached(include_str!("../../sql/claim/clamp_due.sql"))?
+        .execute(named_params! {":now": now.to_string(), ":latest": latest.to_string()})
 }

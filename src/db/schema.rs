@@ -59,6 +59,11 @@ const PROGRAMS: &[(&str, &str, &str)] = &[
     ),
     (
         "trigger",
+        "ferryd_record_replaced",
+        include_str!("../../sql/triggers/ferryd_record_replaced.sql"),
+    ),
+    (
+        "trigger",
         "ferryd_record_inserted",
         include_str!("../../sql/triggers/ferryd_record_inserted.sql"),
     ),
@@ -163,8 +168,6 @@ pub fn inspect(path: &Path) -> Result<Found, OpenError> {
 pub(super) fn migrate(conn: &mut Connection) -> rusqlite::Result<()> {
     conn.busy_timeout(super::BUSY_TIMEOUT)?;
     super::keep_wal(conn)?;
-    // The journal mode cannot change inside a transaction.
-    conn.pragma_update(None, "journal_mode", "WAL")?;
     conn.pragma_update(None, "synchronous", "FULL")?;
     let tx = conn.transaction_with_behavior(TransactionBehavior::Immediate)?;
     let version: i32 = pragma(&tx, "user_version")?;
@@ -181,7 +184,11 @@ pub(super) fn migrate(conn: &mut Connection) -> rusqlite::Result<()> {
     }
     tx.pragma_update(None, "application_id", APPLICATION_ID)?;
     tx.pragma_update(None, "user_version", VERSION)?;
-    tx.commit()
+    tx.commit()?;
+    // It cannot change inside a transaction; and a file that was no good after all is as it was.
+    conn.pragma_update(None, "journal_mode", "WAL")?;
+    // The first read makes the -wal and the -shm, without which nobody could read who may not write to the directory.
+    pragma::<i32>(conn, "user_version").map(drop)
 }
 
 fn pragma<T: rusqlite::types::FromSql>(conn: &Connection, name: &str) -> rusqlite::Result<T> {
@@ -206,7 +213,8 @@ fn programs_are_current(conn: &Connection) -> rusqlite::Result<bool> {
 
 /// Why an existing `user_record` cannot be adopted; `None` when it can, or when there is none.
 fn adoption_obstacle(conn: &Connection) -> rusqlite::Result<Option<String>> {
-    let sql = "SELECT type FROM pragma_table_list WHERE schema = 'main' AND name = 'user_record'";
+    let sql = "SELECT type FROM pragma_table_list
+                WHERE schema = 'main' AND name = 'user_record' COLLATE NOCASE";
     let kind: Option<String> = conn.query_row(sql, [], |row| row.get(0)).optional()?;
     match kind.as_deref() {
         None => return Ok(None),
@@ -224,8 +232,12 @@ fn adoption_obstacle(conn: &Connection) -> rusqlite::Result<Option<String>> {
             return Ok(Some(format!("it has no column {name}")));
         }
     }
-    let keys = columns.iter().filter(|c| c.2 > 0).count();
-    if !find("id").is_some_and(|id| id.1 == "INTEGER" && id.2 == 1 && keys == 1) {
+    // Only a true INTEGER PRIMARY KEY is the rowid itself, with no index of its own (lang_createtable.html §5): a key of
+    // several columns, of another type, DESC or WITHOUT ROWID has one.
+    let sql = "SELECT EXISTS (SELECT 1 FROM pragma_index_list('user_record') WHERE origin = 'pk')";
+    let has_key_index: bool = conn.query_row(sql, [], |row| row.get(0))?;
+    let is_key = find("id").is_some_and(|id| id.2 > 0);
+    if has_key_index || !is_key {
         return Ok(Some("id is not its INTEGER PRIMARY KEY".into()));
     }
     // SQLite's rule 1 of column affinity (datatype3.html §3.1): a type with INT in it holds whole numbers.

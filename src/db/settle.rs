@@ -140,6 +140,8 @@ pub fn finish(
     busy: Duration,
 ) -> rusqlite::Result<Option<Finished>> {
     let now = Timestamp::now();
+    conn.prepare_cached(include_str!("../../sql/settle/forget_vanished.sql"))?
+        .execute(named_params! {":batch": fence.batch_id})?;
     let (retrying, dead) = conn
         .prepare_cached(include_str!("../../sql/settle/count_undelivered.sql"))?
         .query_row(named_params! {":batch": fence.batch_id}, |row| {

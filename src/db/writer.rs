@@ -10,7 +10,7 @@ use std::path::PathBuf;
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
-use super::{WAL_LIMIT, holders, is_locked};
+use super::{Damaged, WAL_LIMIT, holders, is_locked};
 use crate::config::Durability;
 
 /// Work in one transaction at most, so that nobody waits long for an answer.
@@ -34,6 +34,9 @@ pub enum WriteError {
     /// The file stayed unwritable until the process had to end.
     #[error("the database could not be written before the process had to end: {0}")]
     GivenUp(String),
+    /// The file is damaged.
+    #[error(transparent)]
+    Damaged(#[from] Damaged),
     /// SQLite refused the work for good.
     #[error("the database refused a write: {0}")]
     Refused(String),
@@ -235,6 +238,9 @@ impl Desk {
                 }
                 Err(error) => error,
             };
+            if let Some(damaged) = Damaged::of(&error) {
+                return Err(damaged.into());
+            }
             if !may_end_by_itself(&error) {
                 return Err(WriteError::Refused(error.to_string()));
             }

@@ -1,11 +1,11 @@
 //! Reading the input: CSV with a header, or JSONL, line by line into the stage. Every fault names its line and column.
 
 use rusqlite::types::Value;
-use std::cell::Cell;
-use std::io::{BufRead, Read};
+use std::io::{self, BufRead, Read};
 use std::path::Path;
 
 use super::Fault;
+use super::rows::Rows;
 use super::store::Stage;
 use crate::text;
 
@@ -42,71 +42,84 @@ pub(super) fn read(
     columns: &[String],
     stage: &mut Stage,
 ) -> Result<(), Fault> {
+    let input = without_bom(input).map_err(|error| Fault::Other(error.into()))?;
     match format {
         Format::Csv => read_csv(input, columns, stage),
         Format::Jsonl => read_jsonl(input, columns, stage),
     }
 }
 
-fn read_csv(input: impl BufRead, columns: &[String], stage: &mut Stage) -> Result<(), Fault> {
-    let quotes = Cell::new(0);
-    let mut reader = csv::ReaderBuilder::new().from_reader(CountQuotes {
-        input,
-        quotes: &quotes,
-    });
-    let header = reader.headers().map_err(csv_fault)?.clone();
-    let mut shape = Vec::new();
-    for name in &header {
-        shape.push(find_column(name, columns).map_err(|problem| at(1, problem))?);
+/// Passes over the byte order mark that some programs put before UTF-8 text.
+fn without_bom(mut input: impl BufRead) -> io::Result<impl BufRead> {
+    let mut head = Vec::with_capacity(3);
+    input.by_ref().take(3).read_to_end(&mut head)?;
+    if head == b"\xef\xbb\xbf" {
+        head.clear();
     }
-    check_shape(&shape, columns).map_err(|problem| at(1, problem))?;
+    Ok(io::Cursor::new(head).chain(input))
+}
+
+fn read_csv(input: impl BufRead, columns: &[String], stage: &mut Stage) -> Result<(), Fault> {
+    let mut rows = Rows::new(input);
+    let mut row = csv::ByteRecord::new();
+    let head_line = rows.next(&mut row)?.unwrap_or(1);
+    let shape = csv_shape(&row, columns).map_err(|problem| at(head_line, problem))?;
     let without_id: Vec<usize> = shape
         .iter()
         .copied()
-        .filter(|c| !is_id(&columns[*c]))
+        .filter(|&column| !is_id(&columns[column]))
         .collect();
-    let mut record = csv::StringRecord::new();
-    let mut line = 1;
-    while reader.read_record(&mut record).map_err(csv_fault)? {
-        line = record.position().map_or(line, csv::Position::line);
-        let mut values = Vec::with_capacity(shape.len());
-        let mut has_id = true;
-        for (field, column) in record.iter().zip(&shape) {
-            if field.is_empty() && is_id(&columns[*column]) {
-                has_id = false;
-                continue;
-            }
-            let value = csv_value(field, &columns[*column]);
-            values.push(value.map_err(|problem| at(line, problem))?);
-        }
-        let shape = if has_id { &shape } else { &without_id };
-        stage.add(line, shape, values)?;
+    let mut last_line = head_line;
+    while let Some(line) = rows.next(&mut row)? {
+        last_line = line;
+        let id = shape.iter().position(|&column| is_id(&columns[column]));
+        // An empty id is one that is left out.
+        let has_id = id.is_none_or(|at| row.get(at).is_none_or(|field| !field.is_empty()));
+        let values = csv_row(&row, &shape, columns, has_id).map_err(|problem| at(line, problem))?;
+        stage.add(line, if has_id { &shape } else { &without_id }, values)?;
     }
-    // Quotes come in pairs (RFC 4180 §2). The last one without its pair has swallowed the rest of the file.
-    if quotes.get() % 2 == 1 {
+    if rows.quote_is_open() {
         let problem =
             "a quote is never closed, here or before (inside a quoted field it is written twice)";
-        return Err(at(line, problem.to_string()));
+        return Err(at(last_line, problem.to_string()));
     }
     Ok(())
 }
 
-/// Counts the quotes on their way to the CSV reader, which takes the end of the file for the end of a quoted field.
-struct CountQuotes<'a, R> {
-    input: R,
-    quotes: &'a Cell<u64>,
+/// Which column each field of the header names.
+fn csv_shape(header: &csv::ByteRecord, columns: &[String]) -> Result<Vec<usize>, String> {
+    let shape = header
+        .iter()
+        .map(|name| find_column(&String::from_utf8_lossy(name), columns))
+        .collect::<Result<Vec<_>, _>>()?;
+    check_shape(&shape, columns)?;
+    Ok(shape)
 }
 
-impl<R: Read> Read for CountQuotes<'_, R> {
-    fn read(&mut self, buffer: &mut [u8]) -> std::io::Result<usize> {
-        let read = self.input.read(buffer)?;
-        let found = buffer[..read].iter().filter(|byte| **byte == b'"').count();
-        self.quotes.set(self.quotes.get() + found as u64);
-        Ok(read)
+fn csv_row(
+    row: &csv::ByteRecord,
+    shape: &[usize],
+    columns: &[String],
+    has_id: bool,
+) -> Result<Vec<Value>, String> {
+    let (fields, wanted) = (row.len(), shape.len());
+    if fields != wanted {
+        let counts = format!("the line has {fields} fields, the header has {wanted}");
+        return Err(match shape.get(fields) {
+            Some(&missing) => format!("column {} is missing: {counts}", columns[missing]),
+            None => counts,
+        });
     }
+    let fields = row.iter().zip(shape);
+    fields
+        .filter(|(_, column)| has_id || !is_id(&columns[**column]))
+        .map(|(field, &column)| csv_value(field, &columns[column]))
+        .collect()
 }
 
-fn csv_value(field: &str, column: &str) -> Result<Value, String> {
+fn csv_value(field: &[u8], column: &str) -> Result<Value, String> {
+    let field =
+        std::str::from_utf8(field).map_err(|_| format!("column {column}: not UTF-8 text"))?;
     if is_key(column) {
         let number = field.trim().parse().map(Value::Integer);
         return number.map_err(|_| not_a_number(column, field));
@@ -117,28 +130,11 @@ fn csv_value(field: &str, column: &str) -> Result<Value, String> {
     })
 }
 
-fn csv_fault(error: csv::Error) -> Fault {
-    let line = error.position().map_or(1, csv::Position::line);
-    match error.into_kind() {
-        csv::ErrorKind::UnequalLengths {
-            expected_len, len, ..
-        } => at(
-            line,
-            format!("the line has {len} fields, the header has {expected_len}"),
-        ),
-        csv::ErrorKind::Utf8 { err, .. } => {
-            at(line, format!("field {} is not UTF-8 text", err.field() + 1))
-        }
-        csv::ErrorKind::Io(error) => Fault::Other(error.into()),
-        other => at(line, format!("{other:?}")),
-    }
-}
-
 fn read_jsonl(mut input: impl BufRead, columns: &[String], stage: &mut Stage) -> Result<(), Fault> {
     let mut text = Vec::new();
     for line in 1.. {
         text.clear();
-        let mut limited = Read::take(&mut input, LINE_BYTES);
+        let mut limited = input.by_ref().take(LINE_BYTES);
         let read = limited
             .read_until(b'\n', &mut text)
             .map_err(|error| Fault::Other(error.into()))?;
@@ -158,17 +154,11 @@ fn read_jsonl(mut input: impl BufRead, columns: &[String], stage: &mut Stage) ->
 }
 
 fn json_row(text: &[u8], columns: &[String]) -> Result<(Vec<usize>, Vec<Value>), String> {
-    let parsed: serde_json::Map<String, serde_json::Value> =
-        serde_json::from_slice(text).map_err(|e| {
-            // The line that serde_json counts is always 1 here.
-            let problem = e.to_string();
-            let problem = problem.split(" at line ").next().unwrap_or(&problem);
-            format!(
-                "not a JSON object: {} at column {}",
-                text::printable(problem, 256),
-                e.column()
-            )
-        })?;
+    let Pairs(parsed) = serde_json::from_slice(text.trim_ascii_end()).map_err(|error| {
+        // The text is one line of the file, and the message names that one.
+        let reason = error.to_string().replace(" at line 1 column ", " at byte ");
+        format!("not a JSON object: {}", text::printable(&reason, 256))
+    })?;
     let mut shape = Vec::with_capacity(parsed.len());
     let mut values = Vec::with_capacity(parsed.len());
     for (key, value) in parsed {
@@ -181,6 +171,34 @@ fn json_row(text: &[u8], columns: &[String]) -> Result<(Vec<usize>, Vec<Value>),
     }
     check_shape(&shape, columns)?;
     Ok((shape, values))
+}
+
+/// The members of a JSON object in their order, a repeated name included: a map would drop one of the two values.
+struct Pairs(Vec<(String, serde_json::Value)>);
+
+impl<'de> serde::Deserialize<'de> for Pairs {
+    fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Pairs, D::Error> {
+        struct Members;
+        impl<'de> serde::de::Visitor<'de> for Members {
+            type Value = Pairs;
+
+            fn expecting(&self, f: &mut std::fmt::Formatter) -> std::fmt::Result {
+                f.write_str("an object")
+            }
+
+            fn visit_map<A: serde::de::MapAccess<'de>>(
+                self,
+                mut map: A,
+            ) -> Result<Pairs, A::Error> {
+                let mut pairs = Vec::new();
+                while let Some(pair) = map.next_entry()? {
+                    pairs.push(pair);
+                }
+                Ok(Pairs(pairs))
+            }
+        }
+        deserializer.deserialize_map(Members)
+    }
 }
 
 fn json_value(value: serde_json::Value, column: &str) -> Result<Value, String> {

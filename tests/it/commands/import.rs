@@ -48,7 +48,7 @@ fn a_bad_line_is_named_in_one_line_and_nothing_is_stored() {
         (
             "a.csv",
             "id,user_id\n1,7\n2\n",
-            "a.csv:3: the line has 1 fields, the header has 2",
+            "a.csv:3: column user_id is missing: the line has 1 fields, the header has 2",
         ),
         (
             "a.csv",
@@ -83,7 +83,7 @@ fn the_place_in_a_line_that_is_not_json_is_told_without_a_second_line_number() {
     std::fs::write(site.path("a.jsonl"), "{\"user_id\": 1}\n{\"user_id\": ?}\n").unwrap();
     site.run(&["import", "a.jsonl"])
         .assert_code(65)
-        .assert_says("a.jsonl:2: not a JSON object: expected value at column 13; nothing");
+        .assert_says("a.jsonl:2: not a JSON object: expected value at byte 13; nothing");
 }
 
 #[test]
