@@ -61,7 +61,7 @@ pub enum OpenError {
         known: i32,
     },
     /// `user_record` is there, but lacks what ferryd needs.
-    #[error("{}: the table user_record cannot be adopted: {reason}", .path.display())]
+    #[error("{}: the database cannot be adopted: {reason}", .path.display())]
     NotAdoptable {
         /// The database.
         path: PathBuf,

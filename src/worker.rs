@@ -21,8 +21,8 @@ use crate::retry::RetryPolicy;
 use crate::stop::Stop;
 use crate::verdict::Verdict;
 
-/// The first page of a batch, and the most that a page grows to.
-const PAGE: std::ops::RangeInclusive<usize> = 16..=256;
+/// The first page of a batch, and the most that a page grows to. It starts small, for nobody knows how slow the API is.
+const PAGE: std::ops::RangeInclusive<usize> = 2..=256;
 
 /// Pages grow while they take less than this and shrink when they take longer, so that a row is sent as it was at most
 /// about this long ago, however slow the API is.

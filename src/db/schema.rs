@@ -211,8 +211,18 @@ fn programs_are_current(conn: &Connection) -> rusqlite::Result<bool> {
     Ok(true)
 }
 
-/// Why an existing `user_record` cannot be adopted; `None` when it can, or when there is none.
+/// The tables that a migration makes beside `user_record`.
+const OWN_TABLES: &str = "'instance', 'processing_batch_status', 'undelivered_record', 'user_cursor', 'backlog', \
+                          'left_out', 'replaced', 'gate', 'command'";
+
+/// Why the file, or an existing `user_record`, cannot be adopted; `None` when nothing is in the way.
 fn adoption_obstacle(conn: &Connection) -> rusqlite::Result<Option<String>> {
+    let sql = format!("SELECT min(name) FROM sqlite_schema WHERE lower(name) IN ({OWN_TABLES})");
+    let taken: Option<String> = conn.query_row(&sql, [], |row| row.get(0))?;
+    if let Some(name) = taken {
+        let reason = format!("the file has a table {name}, a name that ferryd needs for its own");
+        return Ok(Some(reason));
+    }
     let sql = "SELECT type FROM pragma_table_list
                 WHERE schema = 'main' AND name = 'user_record' COLLATE NOCASE";
     let kind: Option<String> = conn.query_row(sql, [], |row| row.get(0)).optional()?;

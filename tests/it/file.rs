@@ -249,6 +249,16 @@ fn damage_inside_a_file_of_ours_is_a_data_error_with_a_remedy() {
 }
 
 #[test]
+fn a_file_that_uses_a_name_of_ours_is_refused() {
+    let site = Site::new();
+    site.write(
+        "CREATE TABLE user_record (id INTEGER PRIMARY KEY, user_id INTEGER, network_id TEXT, city TEXT);
+         CREATE TABLE Gate (x)",
+    );
+    assert_refused(&site, "the file has a table Gate");
+}
+
+#[test]
 fn a_user_record_that_lacks_a_column_is_refused() {
     let site = Site::new();
     site.write(
