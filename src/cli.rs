@@ -1,6 +1,6 @@
 //! The command line: what can be said, and which room does it. No work is done here.
 
-use clap::{Args, Parser, Subcommand};
+use clap::{Args, ColorChoice, CommandFactory, FromArgMatches, Parser, Subcommand};
 use log::LevelFilter;
 use std::net::SocketAddr;
 use std::path::PathBuf;
@@ -10,8 +10,8 @@ use crate::config::{self, Flags, Loaded};
 use crate::db::steer::{Target, Verb};
 use crate::import::Format;
 use crate::{
-    check, demo, drain, explain, import, init, logging, operate, output, receiver, run, status,
-    stop,
+    check, demo, drain, explain, import, init, logging, operate, output, progress, receiver, run,
+    status, stop,
 };
 
 /// Ferries the rows of `user_record`, in one SQLite file, to an HTTP API, in batches, with the status of every batch in
@@ -186,6 +186,17 @@ pub enum Outcome {
 }
 
 impl Cli {
+    /// Reads the command line; ends the process with help, version, or exit code 2 and what is wrong.
+    pub fn from_arguments() -> Cli {
+        // clap colours dumb terminals too where it takes the environment for that of a build service.
+        let color = match progress::is_dumb() {
+            true => ColorChoice::Never,
+            false => ColorChoice::Auto,
+        };
+        let matches = Cli::command().color(color).get_matches();
+        Cli::from_arg_matches(&matches).unwrap_or_else(|error| error.exit())
+    }
+
     /// Runs the command.
     ///
     /// # Errors

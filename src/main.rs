@@ -1,12 +1,11 @@
 //! The program: parses the command line, runs the command, and turns an error into one line and an exit code.
 
-use clap::Parser;
 use ferryd::cli::{Cli, Outcome};
 use ferryd::exit;
 use std::process::ExitCode;
 
 fn main() -> ExitCode {
-    let cli = Cli::parse();
+    let cli = Cli::from_arguments();
     let result = std::panic::catch_unwind(|| cli.run());
     ExitCode::from(match result {
         Ok(Ok(Outcome::Done)) => exit::DONE,

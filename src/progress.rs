@@ -27,8 +27,12 @@ pub fn on_terminal() -> bool {
 
 /// Whether a stream is a terminal that understands more than lines.
 pub fn can_redraw(stream: &impl IsTerminal) -> bool {
-    let dumb = std::env::var_os("TERM").is_none_or(|term| term == "dumb");
-    stream.is_terminal() && !dumb
+    stream.is_terminal() && !is_dumb()
+}
+
+/// Whether the terminal, if there is one, understands no escape sequences.
+pub fn is_dumb() -> bool {
+    std::env::var_os("TERM").is_none_or(|term| term == "dumb")
 }
 
 fn make(total: Option<u64>, what: &'static str, template: &str) -> ProgressBar {
