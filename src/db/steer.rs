@@ -124,7 +124,7 @@ pub fn insert_command(conn: &Connection, verb: &Verb) -> rusqlite::Result<i64> {
         .insert(named_params! {":verb": verb, ":target": target})
 }
 
-/// Writes a command's answer into its row.
+/// Writes a command's answer into its row, and forgets the oldest.
 ///
 /// # Errors
 /// SQLite's.
@@ -135,6 +135,8 @@ pub fn answer_command(conn: &Connection, command: i64, result: &str) -> rusqlite
             ":result": result,
             ":now": Timestamp::now().to_string(),
         })?;
+    conn.prepare_cached(include_str!("../../sql/steer/forget_commands.sql"))?
+        .execute(named_params! {":command": command})?;
     Ok(())
 }
 
