@@ -10,8 +10,8 @@ use crate::config::{self, Flags, Loaded};
 use crate::db::steer::{Target, Verb};
 use crate::import::Format;
 use crate::{
-    check, demo, drain, explain, import, init, logging, operate, output, progress, receiver, run,
-    status, stop,
+    audit, check, demo, drain, explain, import, init, logging, operate, output, progress, receiver,
+    run, status, stop,
 };
 
 /// Ferries the rows of `user_record`, in one SQLite file, to an HTTP API, in batches, with the status of every batch in
@@ -109,6 +109,18 @@ enum Command {
         #[arg(allow_negative_numbers = true)]
         record_id: i64,
     },
+    /// Prove from the file, and from a receiver's journal, that nothing is lost, falsely successful or needlessly repeated
+    #[command(
+        after_help = "Ends with 0 when every promise holds and with 1 when one does not.\n\nExample:\n  ferryd receiver --journal answers.jsonl &\n  ferryd drain\n  ferryd audit --journal answers.jsonl"
+    )]
+    Audit {
+        /// What `ferryd receiver --journal` wrote, from the first request on
+        #[arg(long, value_name = "FILE")]
+        journal: Option<PathBuf>,
+        /// One JSON object
+        #[arg(long)]
+        json: bool,
+    },
     /// Check configuration, file, schema, integrity and permissions
     #[command(after_help = "Example:\n  ferryd check --probe")]
     Check {
@@ -143,6 +155,9 @@ enum Command {
         /// Print only the summary at the end
         #[arg(long)]
         summary: bool,
+        /// Append time, status, key and record of each request to this file before it is answered, for `ferryd audit`
+        #[arg(long, value_name = "FILE")]
+        journal: Option<PathBuf>,
     },
     /// The main job with nothing installed: made-up records, own receiver, live progress
     #[command(after_help = "Example:\n  ferryd demo --records 100000 --fail-rate 0.2")]
@@ -183,6 +198,8 @@ pub enum Outcome {
     Done,
     /// `drain` ended with records not delivered.
     NotDelivered,
+    /// `audit` found a promise that does not hold.
+    Broken,
 }
 
 impl Cli {
@@ -260,6 +277,12 @@ impl Cli {
                 let database = load(&flags)?.config.database.path;
                 output::say(&explain::run(&database, record_id)?);
             }
+            Command::Audit { journal, json } => {
+                let database = load(&flags)?.config.database.path;
+                if !audit::run(&database, &audit::Options { journal, json })? {
+                    return Ok(Outcome::Broken);
+                }
+            }
             Command::Check { probe } => check::run(&load(&flags)?, probe)?,
             Command::Init => init::run(&flags)?,
             Command::Receiver {
@@ -270,6 +293,7 @@ impl Cli {
                 status,
                 retry_after,
                 summary,
+                journal,
             } => {
                 let options = receiver::Options {
                     listen,
@@ -279,6 +303,7 @@ impl Cli {
                     status,
                     retry_after,
                     print: !summary && !quiet,
+                    journal,
                 };
                 receiver::run(options, &stop::on_signal()?)?;
             }

@@ -7,6 +7,7 @@ use crate::db::writer::WriteError;
 use crate::db::{Damaged, OpenError, REPAIR};
 use crate::import::BadLine;
 use crate::init::CannotCreate;
+use crate::journal::BadJournal;
 use crate::lock::LockError;
 
 /// All done.
@@ -69,7 +70,7 @@ fn code_of(cause: &(dyn std::error::Error + 'static)) -> Option<u8> {
     if cause.is::<NoColumn>() {
         return Some(CONFIG);
     }
-    if cause.is::<BadLine>() {
+    if cause.is::<BadLine>() || cause.is::<BadJournal>() {
         return Some(DATA);
     }
     if cause.is::<Unreachable>() {

@@ -36,10 +36,11 @@
 //! Storage: [`db`] and what is in it; the statements themselves are in `sql/`. Delivery: [`endpoint`].
 //! Threads: [`daemon`], [`planner`], [`worker`], [`gate`], [`timer`], [`steward`], [`wake`], [`stop`], [`lock`].
 //! Edges: [`cli`], [`config`], [`run`](mod@run), [`drain`], [`import`], [`status`], [`check`], [`explain`], [`operate`],
-//! [`init`], [`demo`], [`receiver`], [`server`], [`progress`], [`output`], [`logging`], [`exit`].
+//! [`init`], [`demo`], [`receiver`], [`journal`], [`audit`], [`server`], [`progress`], [`output`], [`logging`], [`exit`].
 //!
 //! Dependencies point from edges to threads, to storage and delivery, to the domain, and never back.
 
+pub mod audit;
 pub mod batch;
 pub mod check;
 pub mod cli;
@@ -54,6 +55,7 @@ pub mod explain;
 pub mod gate;
 pub mod import;
 pub mod init;
+pub mod journal;
 pub mod lock;
 pub mod logging;
 pub mod operate;

@@ -2,7 +2,8 @@
 //! prints what it received.
 //!
 //! Invariants: it never listens beyond loopback; what it prints is made printable first, for it is
-//! foreign text; its memory is bounded; a closed stdout ends the printing, not the receiver.
+//! foreign text; its memory is bounded; a closed stdout ends the printing, not the receiver; with a
+//! journal, nothing is answered as accepted that is not in the journal.
 
 mod printer;
 mod tally;
@@ -11,9 +12,11 @@ pub use tally::Counts;
 
 use std::io::{self, Write};
 use std::net::{Ipv4Addr, SocketAddr, TcpListener};
+use std::path::PathBuf;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
+use crate::journal::Journal;
 use crate::output::say;
 use crate::server::{Answer, Limits, Request, Server};
 use crate::stop::Stop;
@@ -42,6 +45,8 @@ pub struct Options {
     pub retry_after: Option<u64>,
     /// Print each request on stdout.
     pub print: bool,
+    /// Append each answer to this file before it leaves, for `ferryd audit`.
+    pub journal: Option<PathBuf>,
 }
 
 impl Default for Options {
@@ -54,6 +59,7 @@ impl Default for Options {
             status: 200,
             retry_after: None,
             print: true,
+            journal: None,
         }
     }
 }
@@ -85,9 +91,18 @@ impl Receiver {
             true => Some(Arc::new(Printer::start(out)?)),
             false => None,
         };
+        let journal = options.journal.as_deref().map(Journal::open).transpose()?;
         let handler = {
             let (tally, printer) = (Arc::clone(&tally), printer.clone());
-            move |request: &Request| answer(request, &options, &tally, printer.as_deref())
+            move |request: &Request| {
+                answer(
+                    request,
+                    &options,
+                    &tally,
+                    journal.as_ref(),
+                    printer.as_deref(),
+                )
+            }
         };
         Ok(Receiver {
             server: Server::start(listener, handler, Limits::default())?,
@@ -160,11 +175,12 @@ fn bind(options: &Options) -> io::Result<TcpListener> {
     })
 }
 
-/// The handler: waits, decides, counts, prints.
+/// The handler: waits, decides, counts, writes down, prints.
 fn answer(
     request: &Request,
     options: &Options,
     tally: &Mutex<Tally>,
+    journal: Option<&Journal>,
     printer: Option<&Printer>,
 ) -> Answer {
     if !request.sleep(options.latency) {
@@ -175,6 +191,12 @@ fn answer(
         true => options.fail_status,
         false => options.status,
     });
+    if let Some(Err(error)) = journal.map(|journal| journal.append(status, key)) {
+        log::error!(
+            "The journal cannot be written; everything is refused from here on. error={error}"
+        );
+        return Answer::text(500, "the receiver cannot write its journal");
+    }
     if let Some(printer) = printer {
         printer.line(&describe(request, status, key));
     }

@@ -240,3 +240,35 @@ fn a_closed_output_ends_the_printing_but_not_the_receiver() {
     assert!(post(receiver.addr(), "b", "{}").starts_with("HTTP/1.1 200 "));
     assert_eq!(receiver.counts().accepted, 2);
 }
+
+#[test]
+fn an_answer_is_in_the_journal_before_it_is_seen() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("journal");
+    let options = Options {
+        status: 202,
+        journal: Some(path.clone()),
+        ..quiet()
+    };
+    let receiver = Receiver::start(options).unwrap();
+    post(receiver.addr(), "\"ab.1.42\"", "{}");
+    // The receiver still runs: what is in the file is all that a kill of it would leave.
+    let line = std::fs::read_to_string(&path).unwrap();
+    let line: serde_json::Value = serde_json::from_str(&line).unwrap();
+    assert_eq!(
+        (&line["status"], &line["record"]),
+        (&202.into(), &42.into())
+    );
+    assert_eq!(line["key"], "\"ab.1.42\"");
+}
+
+#[test]
+fn what_cannot_be_written_to_the_journal_is_not_accepted() {
+    let options = Options {
+        journal: Some("/dev/full".into()),
+        ..quiet()
+    };
+    let receiver = Receiver::start(options).unwrap();
+    let answer = post(receiver.addr(), "a", "{}");
+    assert!(answer.starts_with("HTTP/1.1 500 "), "{answer}");
+}

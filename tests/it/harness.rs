@@ -7,7 +7,7 @@ mod journal;
 mod run;
 mod site;
 
-pub use api::{Api, Latch};
+pub use api::{Api, Latch, Seen};
 pub use door::Door;
 pub use journal::Change;
 pub use run::{Daemon, Ran, threads};

@@ -3,6 +3,7 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
 mod answers;
+mod audit;
 mod background;
 mod commands;
 mod configuration;
@@ -20,5 +21,6 @@ mod smoke;
 mod sql;
 mod stopping;
 mod terminal;
+mod torture;
 mod triggers;
 mod views;

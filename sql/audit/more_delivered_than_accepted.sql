@@ -1,0 +1,5 @@
+-- A record that counts as delivered, although no batch ever counted it, was passed over.
+SELECT (held - accepted) || ' records count as delivered that no batch has delivered' AS found
+  FROM (SELECT (SELECT coalesce(sum(delivered), 0) FROM user_count) AS held,
+               (SELECT coalesce(sum(delivered_count), 0) FROM processing_batch_status) AS accepted)
+ WHERE held > accepted
