@@ -22,10 +22,10 @@ use crate::db::records::Loader;
 use crate::db::writer::Writer;
 use crate::db::{self, pool, steer, summary};
 use crate::endpoint::Endpoint;
-use crate::gate::{self, Gate, Sign, State};
+use crate::gate::{self, Change, Gate, Sign, State};
 use crate::lock::InstanceLock;
 use crate::planner::Planner;
-use crate::steward::Steward;
+use crate::steward::{self, Steward};
 use crate::stop::{Stop, StopSource};
 use crate::time::Timestamp;
 use crate::timer::Timer;
@@ -53,6 +53,8 @@ pub struct Daemon {
     workers: Vec<JoinHandle<()>>,
     workers_done: Receiver<()>,
     failures: Receiver<anyhow::Error>,
+    /// What the gate says after the steward has ended.
+    changes: Receiver<Change>,
     /// Dropped to stop all threads but the writer.
     stop_source: StopSource,
     watcher_pipe: PipeWriter,
@@ -122,7 +124,7 @@ impl Daemon {
             readers: readers.clone(),
             writer: writer.clone(),
             gate,
-            changes,
+            changes: changes.clone(),
             wake: steward_wake,
             planner: planner_waker.clone(),
             logged: file.sign,
@@ -150,6 +152,7 @@ impl Daemon {
             workers: worker_threads,
             workers_done,
             failures,
+            changes,
             stop_source,
             watcher_pipe,
             writer_deadline,
@@ -194,7 +197,13 @@ impl Daemon {
             // A panic there has been reported as a failure.
             let _ = thread.join();
         }
-        let freed = self.writer.call(batches::rescue);
+        let last_changes: Vec<Change> = self.changes.try_iter().collect();
+        let freed = self.writer.call(move |conn| {
+            for change in &last_changes {
+                steward::write_down(conn, change)?;
+            }
+            batches::rescue(conn)
+        });
         let failure = self.failures.try_recv();
         self.writer.end();
         let _ = self.writer_thread.join();

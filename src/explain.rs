@@ -1,7 +1,7 @@
 //! `ferryd explain`: the one exact reason why a record is not delivered, or when it was. Read-only.
 
 use anyhow::Context;
-use rusqlite::{Connection, OptionalExtension, named_params};
+use rusqlite::{Connection, OptionalExtension, Row, named_params};
 use std::path::Path;
 
 use crate::db;
@@ -63,7 +63,8 @@ fn undelivered(conn: &Connection, record: i64) -> anyhow::Result<Option<String>>
                     }
                     _ => {}
                 }
-                if state == "DEAD" {
+                // A record without a batch is of no user that could be sent for; its reason says what to mend.
+                if state == "DEAD" && batch.is_some() {
                     text.push_str(&format!("; `ferryd retry record:{record}` sends it again"));
                 }
                 Ok((text, state))
@@ -95,33 +96,61 @@ fn place(conn: &Connection, record: i64, user: i64) -> anyhow::Result<String> {
             held(conn)?
         ));
     }
-    let batch = conn
-        .query_row(include_str!("../sql/explain/batch.sql"), params, |row| {
-            let id: i64 = row.get("id")?;
-            let offset: i64 = row.get("batch_offset")?;
-            let kind: String = row.get("kind")?;
-            let status: String = row.get("status")?;
-            let at: String = row.get("last_attempt_at")?;
-            let sent: bool = row.get("sent")?;
-            Ok((id, offset, kind, status, at, sent))
-        })
-        .optional()?;
-    let Some((id, offset, kind, status, at, sent)) = batch else {
+    let mut statement = conn.prepare(include_str!("../sql/explain/batch.sql"))?;
+    let batches: Vec<Batch> = statement
+        .query_map(params, Batch::read)?
+        .collect::<rusqlite::Result<_>>()?;
+    let Some(first) = batches.first() else {
         return Ok(format!(
             "record {record} is delivered; its batch is no longer in the file"
         ));
     };
-    let batch = format!("batch {id} of user {user} (offset {offset})");
-    Ok(if status == "SUCCESS" || kind == "LATE" {
-        format!("record {record} is delivered, with {batch}, which ended at {at}")
-    } else if sent {
-        format!("record {record} is delivered, with {batch}, which is {status}")
-    } else {
+    if !first.sent {
         let held = held(conn)?;
-        format!(
-            "record {record} is not delivered: it waits its turn in {batch}, which is {status}{held}"
-        )
-    })
+        return Ok(format!(
+            "record {record} is not delivered: it waits its turn in {}, which is {}{held}",
+            first.name, first.status
+        ));
+    }
+    let mut text = format!("record {record} is delivered, with {first}");
+    // A late row leaves no trace but its batch, so that which of the two it was cannot be told.
+    if let (false, Some(late)) = (first.late, batches.get(1)) {
+        text.push_str(&format!(", or, if it came in late, with {late}"));
+    }
+    Ok(text)
+}
+
+/// A batch that may have delivered the record.
+struct Batch {
+    name: String,
+    status: String,
+    ended: String,
+    late: bool,
+    /// It has passed the record.
+    sent: bool,
+}
+
+impl Batch {
+    fn read(row: &Row) -> rusqlite::Result<Batch> {
+        let (id, user): (i64, i64) = (row.get("id")?, row.get("user_id")?);
+        let offset: i64 = row.get("batch_offset")?;
+        Ok(Batch {
+            name: format!("batch {id} of user {user} (offset {offset})"),
+            status: row.get("status")?,
+            ended: row.get("last_attempt_at")?,
+            late: row.get("late")?,
+            sent: row.get("sent")?,
+        })
+    }
+}
+
+impl std::fmt::Display for Batch {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self.status.as_str() {
+            "SUCCESS" => write!(f, "{}, which ended at {}", self.name, self.ended),
+            status => write!(f, "{}, which is {status}", self.name),
+        }
+    }
 }
 
 /// What the gate adds to every reason.

@@ -69,19 +69,40 @@ impl State {
     }
 }
 
-/// The right to send one record. It must be given back with [`Gate::leave`].
+/// The right to send one record. [`Gate::leave`] takes it back with the answer; dropped before, also in a panic, it is
+/// given back unused.
 #[derive(Debug)]
 #[must_use]
-pub struct Permit {
+pub struct Permit<'a> {
+    gate: &'a Gate,
+    /// `None` once it was given back.
+    pass: Option<Pass>,
+}
+
+impl Drop for Permit<'_> {
+    fn drop(&mut self) {
+        // Nobody has to be told of a free one.
+        if let Some(pass) = self.pass.take().filter(|pass| *pass != Pass::FREE) {
+            let mut hold = self.gate.lock();
+            hold.give_back(pass);
+            self.gate.unlock(hold);
+        }
+    }
+}
+
+/// How a record passes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+struct Pass {
     probe: bool,
     counted: bool,
 }
 
-impl Permit {
-    /// Nobody has to be told that it is given back.
-    fn is_free(&self) -> bool {
-        !self.probe && !self.counted
-    }
+impl Pass {
+    /// Through a wide open gate.
+    const FREE: Pass = Pass {
+        probe: false,
+        counted: false,
+    };
 }
 
 /// What to do with the record whose answer was shown to the gate.
@@ -131,17 +152,20 @@ impl Gate {
     }
 
     /// A permit for one record, if one may be sent now.
-    pub fn try_pass(&self) -> Option<Permit> {
-        if self.calm.load(Ordering::Acquire) {
-            return Some(Permit {
-                probe: false,
-                counted: false,
-            });
-        }
-        let mut hold = self.lock();
-        let permit = hold.permit(Instant::now());
-        self.unlock(hold);
-        permit
+    pub fn try_pass(&self) -> Option<Permit<'_>> {
+        let pass = match self.calm.load(Ordering::Acquire) {
+            true => Pass::FREE,
+            false => {
+                let mut hold = self.lock();
+                let pass = hold.pass(Instant::now());
+                self.unlock(hold);
+                pass?
+            }
+        };
+        Some(Permit {
+            gate: self,
+            pass: Some(pass),
+        })
     }
 
     /// Whether everybody may pass: the usual case, told without a lock.
@@ -172,23 +196,17 @@ impl Gate {
         waited.unwrap_or_else(PoisonError::into_inner).0
     }
 
-    /// Gives the permit back with what became of the record.
-    pub fn leave(&self, permit: Permit, record: i64, answer: &Answer) -> Then {
+    /// Takes a permit of this gate back with what became of the record.
+    pub fn leave(&self, mut permit: Permit, record: i64, answer: &Answer) -> Then {
+        let pass = permit.pass.take().unwrap_or(Pass::FREE);
         let delivered = answer.verdict == Verdict::Delivered;
-        if delivered && permit.is_free() && self.calm.load(Ordering::Acquire) {
+        if delivered && pass == Pass::FREE && self.calm.load(Ordering::Acquire) {
             return Then::Settle;
         }
         let mut hold = self.lock();
-        let then = hold.note(&permit, record, answer, &self.rules);
+        let then = hold.note(pass, record, answer, &self.rules);
         self.unlock(hold);
         then
-    }
-
-    /// Gives a permit back that was not used.
-    pub fn give_back(&self, permit: Permit) {
-        let mut hold = self.lock();
-        hold.give_back(&permit);
-        self.unlock(hold);
     }
 
     /// Holds all sending because of a fault of this machine, such as a file that cannot be read; probes find its end.

@@ -3,6 +3,7 @@
 //! A thread of its own, so that an operator is answered within a second however busy planner and workers are.
 
 use crossbeam_channel::{Receiver, select};
+use rusqlite::Connection;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -41,7 +42,7 @@ pub struct Steward {
 }
 
 impl Steward {
-    /// Runs until the stop; then writes down what the gate still had to say.
+    /// Runs until the stop. What the gate has to say after that is for whoever stops the workers to write down.
     ///
     /// # Errors
     /// When the writer refuses or has ended.
@@ -55,14 +56,10 @@ impl Steward {
                     }
                 }
                 recv(self.wake) -> _ => {}
-                recv(self.stop.channel()) -> _ => break,
+                recv(self.stop.channel()) -> _ => return Ok(()),
                 default(LOOK_EVERY) => {}
             }
         }
-        while let Ok(change) = self.changes.try_recv() {
-            self.write_down(change)?;
-        }
-        Ok(())
     }
 
     fn answer_commands(&self) -> Result<(), WriteError> {
@@ -136,11 +133,17 @@ impl Steward {
         if !revive.is_empty() {
             log::info!("Records go back to waiting. records={}", revive.len());
         }
-        self.writer.call(move |conn| {
-            steer::revive(conn, &change.revive, Timestamp::now())?;
-            steer::store_gate(conn, &change.sign, change.probe_in)
-        })
+        self.writer.call(move |conn| write_down(conn, &change))
     }
+}
+
+/// Brings a change of the gate into the file.
+///
+/// # Errors
+/// SQLite's.
+pub fn write_down(conn: &Connection, change: &Change) -> rusqlite::Result<()> {
+    steer::revive(conn, &change.revive, Timestamp::now())?;
+    steer::store_gate(conn, &change.sign, change.probe_in)
 }
 
 fn log_sign(sign: &Sign) {

@@ -26,6 +26,15 @@ const POLL: Duration = Duration::from_secs(1);
 /// Looks again this long after an event: the -wal is written shortly before the commit can be seen.
 const AFTER_EVENT: [Duration; 2] = [Duration::from_millis(1), Duration::from_millis(5)];
 
+/// And then, while nothing else happens, so long after that: a commit that is synced can be seen only after the sync, which
+/// takes its time on a slow disk.
+const WHILE_SYNCING: [Duration; 4] = [
+    Duration::from_millis(20),
+    Duration::from_millis(60),
+    Duration::from_millis(150),
+    Duration::from_millis(400),
+];
+
 /// Wakes a thread; many wakes before it looks are one.
 #[derive(Debug, Clone)]
 pub struct Waker(Sender<()>);
@@ -77,8 +86,9 @@ impl Watcher {
     pub fn run(&self, stop: &Stop, wakers: &[Waker]) {
         let wake_all = || wakers.iter().for_each(Waker::wake);
         let mut looked = Instant::now();
+        let mut looks = WHILE_SYNCING.iter();
         while !stop.requested() {
-            let event = self.wait();
+            let event = self.wait(looks.next().copied().unwrap_or(POLL));
             if looked.elapsed() >= POLL {
                 looked = Instant::now();
                 self.check_identity();
@@ -93,6 +103,7 @@ impl Watcher {
                 }
                 wake_all();
             }
+            looks = WHILE_SYNCING.iter();
         }
     }
 
@@ -108,15 +119,15 @@ impl Watcher {
         }));
     }
 
-    /// Waits for an event, the stop, or [`POLL`]; says whether there was an event.
-    fn wait(&self) -> bool {
+    /// Waits for an event, the stop, or this long, at most; says whether there was an event.
+    fn wait(&self, time: Duration) -> bool {
         let mut fds = vec![PollFd::new(&self.stopped, PollFlags::IN)];
         if let Some(inotify) = &self.inotify {
             fds.push(PollFd::new(inotify, PollFlags::IN));
         }
         let timeout = Timespec {
-            tv_sec: POLL.as_secs() as i64,
-            tv_nsec: 0,
+            tv_sec: time.as_secs() as i64,
+            tv_nsec: i64::from(time.subsec_nanos()),
         };
         // An interrupted or failed wait is an early look, nothing worse.
         let _ = rustix::event::poll(&mut fds, Some(&timeout));

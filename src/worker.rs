@@ -253,7 +253,7 @@ impl<'a> Attempt<'a> {
         self.sent += 1;
         let then = if stop.requested() && answer.http_status.is_none() {
             // The stop may have cut it off: that says nothing about the destination.
-            gate.give_back(permit);
+            drop(permit);
             match answer.verdict {
                 Verdict::NotSent => Then::Hold,
                 _ => Then::Settle,

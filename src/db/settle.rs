@@ -42,7 +42,7 @@ pub fn settle(
         return Ok(false);
     }
     match outcome {
-        Outcome::Failed(failure) => record_failure(conn, claim, record, failure)?,
+        Outcome::Failed(failure) => record_failure(conn, claim, source, record, failure)?,
         Outcome::Delivered if source == Source::Undelivered => {
             forget_undelivered(conn, claim, record)?;
         }
@@ -89,6 +89,7 @@ fn forget_undelivered(conn: &Connection, claim: &Claim, record: i64) -> rusqlite
 fn record_failure(
     conn: &Connection,
     claim: &Claim,
+    source: Source,
     record: i64,
     failure: &Failure,
 ) -> rusqlite::Result<()> {
@@ -97,6 +98,7 @@ fn record_failure(
             ":record": record,
             ":user": claim.user_id,
             ":batch": claim.fence.batch_id,
+            ":first": source == Source::Range,
             ":state": failure.state.word(),
             ":attempt": claim.attempt,
             ":http_status": failure.http_status,

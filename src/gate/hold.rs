@@ -2,7 +2,7 @@
 
 use std::time::{Duration, Instant};
 
-use super::{Change, Permit, Rules, Sign, State, Then};
+use super::{Change, Pass, Rules, Sign, State, Then};
 use crate::outcome::Answer;
 use crate::verdict::Verdict;
 
@@ -15,7 +15,7 @@ pub(super) struct Hold {
     pub(super) stopping: bool,
     /// Requests at a time while it ramps up; `workers` when it is wide open.
     limit: u32,
-    /// Permits out that count against the limit.
+    /// Passes out that count against the limit.
     out: u32,
     /// Failures of the destination in a row.
     streak: u32,
@@ -111,19 +111,13 @@ impl Hold {
         (!held && closed.probe_at > now).then(|| closed.probe_at - now)
     }
 
-    /// Takes a permit back with what became of the record.
-    pub(super) fn note(
-        &mut self,
-        permit: &Permit,
-        record: i64,
-        answer: &Answer,
-        rules: &Rules,
-    ) -> Then {
-        if permit.counted {
+    /// Takes a pass back with what became of the record.
+    pub(super) fn note(&mut self, pass: Pass, record: i64, answer: &Answer, rules: &Rules) -> Then {
+        if pass.counted {
             self.out -= 1;
         }
         let then = match answer.verdict {
-            Verdict::Delivered => self.note_success(permit, rules),
+            Verdict::Delivered => self.note_success(pass, rules),
             Verdict::DestinationFault => {
                 self.close(&answer.message, rules.probe_interval);
                 Then::Hold
@@ -136,18 +130,18 @@ impl Hold {
             Verdict::Retry(hold) => self.note_retry(answer, hold, rules),
             Verdict::Dead => self.note_refusal(record, answer, rules),
         };
-        if permit.probe {
+        if pass.probe {
             self.probe_is_back(answer, rules.probe_interval);
         }
         then
     }
 
-    /// Takes back a permit that was not used.
-    pub(super) fn give_back(&mut self, permit: &Permit) {
-        if permit.counted {
+    /// Takes back a pass that was not used.
+    pub(super) fn give_back(&mut self, pass: Pass) {
+        if pass.counted {
             self.out -= 1;
         }
-        if let Some(closed) = self.closed.as_mut().filter(|_| permit.probe) {
+        if let Some(closed) = self.closed.as_mut().filter(|_| pass.probe) {
             closed.probing = false;
         }
     }
@@ -173,7 +167,7 @@ impl Hold {
         }
     }
 
-    pub(super) fn permit(&mut self, now: Instant) -> Option<Permit> {
+    pub(super) fn pass(&mut self, now: Instant) -> Option<Pass> {
         if !self.may_pass(now) {
             return None;
         }
@@ -186,7 +180,7 @@ impl Hold {
                 self.to_revive.append(&mut closed.refused.records);
             }
         }
-        Some(Permit {
+        Some(Pass {
             probe,
             counted: !probe,
         })
@@ -203,10 +197,10 @@ impl Hold {
         Sign { state, reason }
     }
 
-    fn note_success(&mut self, permit: &Permit, rules: &Rules) -> Then {
+    fn note_success(&mut self, pass: Pass, rules: &Rules) -> Then {
         self.streak = 0;
         self.refused.records.clear();
-        if permit.probe {
+        if pass.probe {
             self.closed = None;
             self.limit = 1;
         } else if self.closed.is_none() {

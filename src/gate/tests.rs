@@ -33,7 +33,7 @@ fn send(gate: &Gate, record: i64, verdict: Verdict, status: u16) -> Then {
 }
 
 /// Waits for the next probe, which is due in a millisecond.
-fn probe(gate: &Gate) -> Permit {
+fn probe(gate: &Gate) -> Permit<'_> {
     gate.wait();
     gate.try_pass().expect("a probe is due")
 }
@@ -169,7 +169,7 @@ fn a_closed_gate_stays_closed_over_a_restart_and_is_probed_when_it_is_time() {
     );
     assert!(early.try_pass().is_none());
     let gate = Gate::new(RULES, sign, Duration::ZERO, changes);
-    assert!(gate.try_pass().is_some());
+    let _probe = gate.try_pass().expect("it is probed");
     assert!(gate.try_pass().is_none());
 }
 
@@ -178,8 +178,26 @@ fn a_permit_that_was_not_used_lets_the_next_probe_go() {
     let (gate, _changes) = open_gate(RULES);
     send(&gate, 1, Verdict::DestinationFault, 403);
     let permit = probe(&gate);
-    gate.give_back(permit);
+    drop(permit);
     assert!(gate.try_pass().is_some());
+}
+
+#[test]
+fn a_permit_that_is_lost_in_a_panic_is_given_back() {
+    let (gate, _changes) = open_gate(RULES);
+    for _ in 0..10 {
+        send(&gate, 1, Verdict::Unknown, 0);
+        drop(gate.try_pass());
+        send(&gate, 1, Verdict::DestinationFault, 403);
+        let panicking = std::panic::AssertUnwindSafe(|| {
+            let _probe = probe(&gate);
+            std::panic::resume_unwind(Box::new("the request panicked"));
+        });
+        assert!(std::panic::catch_unwind(panicking).is_err());
+        let permit = probe(&gate);
+        gate.leave(permit, 1, &answer(Verdict::Delivered, Some(200)));
+    }
+    assert_eq!(gate.sign().state, State::Open);
 }
 
 #[test]
@@ -199,7 +217,7 @@ fn permits_that_were_counted_are_given_back_when_all_is_calm_again() {
     let ok = answer(Verdict::Delivered, Some(200));
     for _ in 0..10 {
         send(&gate, 1, Verdict::Unknown, 0);
-        let held: Vec<Permit> = std::iter::from_fn(|| gate.try_pass()).take(3).collect();
+        let held: Vec<Permit<'_>> = std::iter::from_fn(|| gate.try_pass()).take(3).collect();
         send(&gate, 1, Verdict::Delivered, 200);
         for permit in held {
             gate.leave(permit, 1, &ok);
