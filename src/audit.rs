@@ -6,7 +6,8 @@
 //! SQLite's temporary file, so that its memory does not grow with the records.
 //!
 //! What it cannot know: how often a process was killed. Repeats under the same key are therefore counted, not judged.
-//! A delivered row that got another id from its owner is taken for lost, for no journal knows the new id.
+//! A delivered row that got another id from its owner is taken for lost, for no journal knows the new id. And a row that
+//! was delivered, deleted and inserted again looks delivered if the new one is passed over: the journal has the old one.
 
 mod report;
 

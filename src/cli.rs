@@ -319,7 +319,13 @@ impl Cli {
 }
 
 fn load(flags: &Flags) -> Result<Loaded, config::ConfigError> {
-    config::load(flags)
+    let mut loaded = config::load(flags)?;
+    let path = &mut loaded.config.database.path;
+    // The lock and the -wal stand beside the file itself, whatever name leads to it.
+    if path.is_symlink() {
+        *path = path.canonicalize().unwrap_or_else(|_| path.clone());
+    }
+    Ok(loaded)
 }
 
 fn steer(flags: &Flags, quiet: bool, verb: &Verb) -> anyhow::Result<()> {

@@ -22,7 +22,7 @@ use crate::db::records::Loader;
 use crate::db::writer::Writer;
 use crate::db::{self, pool, steer, summary};
 use crate::endpoint::Endpoint;
-use crate::gate::{self, Change, Gate, Sign, State};
+use crate::gate::{self, Change, Gate, Sign};
 use crate::lock::InstanceLock;
 use crate::planner::Planner;
 use crate::steward::{self, Steward};
@@ -165,11 +165,9 @@ impl Daemon {
         &self.failures
     }
 
-    /// Why sending is held, if it is.
-    pub fn held(&self) -> Option<String> {
-        let sign = self.shared.gate.sign();
-        let reason = sign.reason.unwrap_or_default();
-        (sign.state != State::Open).then_some(reason)
+    /// Whether nothing is sent for now, not even a probe.
+    pub fn is_held(&self) -> bool {
+        self.shared.gate.is_shut()
     }
 
     /// Stops everything in order.

@@ -234,6 +234,8 @@ fn prepare_writer(conn: &Connection, durability: Durability) -> rusqlite::Result
         Durability::Normal => "NORMAL",
         Durability::Full => "FULL",
     };
+    // A copy made with VACUUM INTO is not in WAL mode.
+    conn.pragma_update(None, "journal_mode", "WAL")?;
     conn.pragma_update(None, "foreign_keys", true)?;
     conn.pragma_update(None, "synchronous", synchronous)?;
     conn.pragma_update(None, "wal_autocheckpoint", CHECKPOINT_PAGES)?;
@@ -248,6 +250,25 @@ pub fn is_locked(error: &rusqlite::Error) -> bool {
         error.sqlite_error_code(),
         Some(ErrorCode::DatabaseBusy | ErrorCode::DatabaseLocked)
     )
+}
+
+/// Begins a transaction that may write, and waits for it as long as another program holds the lock.
+///
+/// # Errors
+/// SQLite's others.
+pub fn begin_patiently(conn: &Connection) -> rusqlite::Result<()> {
+    let mut warned = false;
+    loop {
+        match conn.execute_batch("BEGIN IMMEDIATE") {
+            Err(error) if is_locked(&error) => {}
+            begun => return begun,
+        }
+        if !warned {
+            warned = true;
+            let holders = holders::writers(Path::new(conn.path().unwrap_or_default()));
+            log::warn!("The database is locked; waiting for it. holders=\"{holders}\"");
+        }
+    }
 }
 
 /// Writes the -wal back into the database, as far as readers let it. Never blocks anybody.

@@ -104,7 +104,7 @@ fn wait(
             bar.set_position(counts.delivered as u64);
         }
         drop(conn);
-        if options.once && daemon.held().is_some() {
+        if options.once && daemon.is_held() {
             return Ok(Ended::Held);
         }
         if end.is_some_and(|end| Instant::now() >= end) {

@@ -197,16 +197,24 @@ impl Gate {
     }
 
     /// Takes a permit of this gate back with what became of the record.
-    pub fn leave(&self, mut permit: Permit, record: i64, answer: &Answer) -> Then {
+    pub fn leave(&self, mut permit: Permit, answer: &Answer) -> Then {
         let pass = permit.pass.take().unwrap_or(Pass::FREE);
         let delivered = answer.verdict == Verdict::Delivered;
         if delivered && pass == Pass::FREE && self.calm.load(Ordering::Acquire) {
             return Then::Settle;
         }
         let mut hold = self.lock();
-        let then = hold.note(pass, record, answer, &self.rules);
+        let then = hold.note(pass, answer, &self.rules);
         self.unlock(hold);
         then
+    }
+
+    /// Counts a record that the API refused, once that is written down: only then can it be taken back when it shows that
+    /// the request is at fault and not the records.
+    pub fn count_refusal(&self, record: i64, answer: &Answer) {
+        let mut hold = self.lock();
+        hold.count_refusal(record, answer, &self.rules);
+        self.unlock(hold);
     }
 
     /// Holds all sending because of a fault of this machine, such as a file that cannot be read; probes find its end.
@@ -238,6 +246,13 @@ impl Gate {
         let mut hold = self.lock();
         hold.stopping = true;
         self.unlock(hold);
+    }
+
+    /// Whether nothing passes for now, not even a probe.
+    pub fn is_shut(&self) -> bool {
+        let hold = self.lock();
+        let now = Instant::now();
+        !hold.is_open() && !hold.is_probing() && !hold.may_pass(now)
     }
 
     /// What is to be seen now.

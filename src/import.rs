@@ -64,12 +64,12 @@ pub fn run(database: &Path, options: &Options) -> anyhow::Result<Imported> {
         let _lock = InstanceLock::take(database)?;
         db::set_up(database)?;
     }
-    let mut conn = db::open_writer(database, Durability::Full)?;
+    let conn = db::open_writer(database, Durability::Full)?;
     let columns = store::insertable_columns(&conn)?;
 
     let bar = progress::bytes(size, "reading");
     let input = BufReader::with_capacity(64 * 1024, bar.wrap_read(input));
-    let mut stage = store::Stage::new(&mut conn, &columns)?;
+    let mut stage = store::Stage::new(&conn, &columns)?;
     let format = options
         .format
         .unwrap_or_else(|| Format::of_name(&options.source));

@@ -24,16 +24,18 @@ const LOOK_EVERY: Duration = Duration::from_millis(20);
 /// When the file cannot be used, or a running daemon does not answer.
 pub fn run(database: &Path, verb: &Verb) -> anyhow::Result<String> {
     drop(db::open_to_look(database)?);
-    let mut conn = db::open_writer(database, Durability::Full)?;
+    let conn = db::open_writer(database, Durability::Full)?;
     match InstanceLock::take(database) {
-        Ok(_lock) => carry_out(&mut conn, verb),
+        Ok(_lock) => carry_out(&conn, verb),
         Err(LockError::Held { .. }) => ask_daemon(&conn, verb),
         Err(error) => Err(error.into()),
     }
 }
 
 fn ask_daemon(conn: &Connection, verb: &Verb) -> anyhow::Result<String> {
+    db::begin_patiently(conn)?;
     let command = steer::insert_command(conn, verb)?;
+    conn.execute_batch("COMMIT")?;
     let end = Instant::now() + PATIENCE;
     while Instant::now() < end {
         if let Some(result) = steer::result_of_command(conn, command)? {
@@ -47,26 +49,26 @@ fn ask_daemon(conn: &Connection, verb: &Verb) -> anyhow::Result<String> {
     )
 }
 
-fn carry_out(conn: &mut Connection, verb: &Verb) -> anyhow::Result<String> {
-    let tx = conn.transaction_with_behavior(rusqlite::TransactionBehavior::Immediate)?;
-    let command = steer::insert_command(&tx, verb)?;
+fn carry_out(conn: &Connection, verb: &Verb) -> anyhow::Result<String> {
+    db::begin_patiently(conn)?;
+    let command = steer::insert_command(conn, verb)?;
     let result = match verb {
-        Verb::Retry(target) => steer::retry(&tx, *target, Timestamp::now())?,
+        Verb::Retry(target) => steer::retry(conn, *target, Timestamp::now())?,
         Verb::Pause => {
             let reason = Some("paused by an operator".to_string());
             let state = State::Paused;
-            steer::store_gate(&tx, &Sign { state, reason }, None)?;
+            steer::store_gate(conn, &Sign { state, reason }, None)?;
             "sending is paused, also when the daemon starts".to_string()
         }
         Verb::Resume => {
             let state = State::Open;
             let reason = None;
-            steer::store_gate(&tx, &Sign { state, reason }, None)?;
+            steer::store_gate(conn, &Sign { state, reason }, None)?;
             "sending goes on when the daemon starts".to_string()
         }
         Verb::Plan => "the daemon plans when it starts".to_string(),
     };
-    steer::answer_command(&tx, command, &result)?;
-    tx.commit()?;
+    steer::answer_command(conn, command, &result)?;
+    conn.execute_batch("COMMIT")?;
     Ok(result)
 }

@@ -9,6 +9,7 @@ use std::time::Duration;
 
 use crate::db::batches::{self, Cut, Scope};
 use crate::db::pool::Readers;
+use crate::db::schema;
 use crate::db::steer::{self, Command, Verb};
 use crate::db::writer::{WriteError, Writer};
 use crate::gate::{Change, Gate, Sign, State};
@@ -47,7 +48,11 @@ impl Steward {
     /// # Errors
     /// When the writer refuses or has ended.
     pub fn run(mut self) -> Result<(), WriteError> {
+        if self.logged.state != State::Open {
+            log_sign(&self.logged);
+        }
         loop {
+            self.watch_again()?;
             self.answer_commands()?;
             select! {
                 recv(self.changes) -> change => {
@@ -59,6 +64,19 @@ impl Steward {
                 recv(self.stop.channel()) -> _ => return Ok(()),
                 default(LOOK_EVERY) => {}
             }
+        }
+    }
+
+    /// The owner may have made `user_record` anew while the daemon runs.
+    fn watch_again(&self) -> Result<(), WriteError> {
+        let look = || anyhow::Ok(schema::is_watched(&*self.readers.get()?)?);
+        if look().unwrap_or(true) {
+            return Ok(());
+        }
+        match self.writer.call(schema::watch_again) {
+            // There is no such table at the moment: its owner is at work.
+            Err(WriteError::Refused(_)) => Ok(()),
+            done => done,
         }
     }
 

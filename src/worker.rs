@@ -28,6 +28,9 @@ const PAGE: std::ops::RangeInclusive<usize> = 2..=256;
 /// about this long ago, however slow the API is.
 const PAGE_TIME: Duration = Duration::from_millis(200);
 
+/// Pause of a worker whose record could not be sent.
+const AFTER_HOLD: Duration = Duration::from_millis(20);
+
 /// What all workers share.
 pub struct Shared {
     /// The API.
@@ -93,6 +96,8 @@ struct Attempt<'a> {
     reply: Sender<Result<bool, WriteError>>,
     settled: Receiver<Result<bool, WriteError>>,
     unsettled: bool,
+    /// The answer that made the last record dead, until the gate has counted it.
+    refusal: Option<Answer>,
     sent: u64,
 }
 
@@ -131,6 +136,7 @@ impl<'a> Attempt<'a> {
             reply,
             settled,
             unsettled: false,
+            refusal: None,
             sent: 0,
         }
     }
@@ -173,7 +179,11 @@ impl<'a> Attempt<'a> {
             let above_last = progress.last.map_or(Some(range), |id| range.above(id));
             left = match progress.end {
                 PageEnd::Away => return Ok(Go::Away),
-                PageEnd::Held => above_last,
+                PageEnd::Held => {
+                    // While the gate has not closed yet, what was not sent is not sent again at once.
+                    self.shared.stop.wait(AFTER_HOLD);
+                    above_last
+                }
                 PageEnd::Through if full => above_last,
                 PageEnd::Through => None,
             };
@@ -225,6 +235,13 @@ impl<'a> Attempt<'a> {
                 return Ok(Progress { last, end });
             }
             self.settle(source, record.id, outcome)?;
+            if let Some(refusal) = self.refusal.take() {
+                if self.await_settled()? == Go::Away {
+                    let end = PageEnd::Away;
+                    return Ok(Progress { last, end });
+                }
+                self.shared.gate.count_refusal(record.id, &refusal);
+            }
             last = Some(record.id);
         }
         let wanted = if start.elapsed() < PAGE_TIME {
@@ -259,12 +276,13 @@ impl<'a> Attempt<'a> {
                 _ => Then::Settle,
             }
         } else {
-            gate.leave(permit, record.id, &answer)
+            gate.leave(permit, &answer)
         };
         self.log_failure(record, &answer);
         if then == Then::Hold {
             return None;
         }
+        self.refusal = (answer.verdict == Verdict::Dead).then(|| answer.clone());
         let outcome = Outcome::of(answer, record.attempts + 1, policy);
         if let Outcome::Failed(failure) = &outcome {
             self.retry_after = self

@@ -1,5 +1,6 @@
 -- user_progress against the tables: what is left of each number when both are taken from one another. `waiting` is exact
--- for users of whom nothing is under way: a row that was replaced before it was sent counts twice until its batch has ended.
+-- for users of whom nothing is under way: a row that was replaced, or deleted while it was sent, is counted wrong until its
+-- batch has ended.
 SELECT 'user ' || user_id || ': user_progress differs from the tables by waiting ' || sum(waiting)
        || ', delivered ' || sum(delivered) || ', retrying ' || sum(retrying)
        || ', unknown ' || sum(unknown) || ', dead ' || sum(dead) AS found

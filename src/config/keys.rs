@@ -258,9 +258,9 @@ pub(super) static KEYS: &[Key] = &[
     },
     Key {
         name: "gate.failures",
-        help: "Failures of the destination in a row that hold all sending; at least 1.",
+        help: "Failures of the destination in a row that hold all sending; 1 to 1000000.",
         initial: Default("20"),
-        set: One(|config, given| whole(given, 1..=u32::MAX).map(|n| config.gate.failures = n)),
+        set: One(|config, given| whole(given, 1..=1_000_000).map(|n| config.gate.failures = n)),
     },
     Key {
         name: "gate.probe_interval",

@@ -174,13 +174,10 @@ pub(super) fn migrate(conn: &mut Connection) -> rusqlite::Result<()> {
     for migration in MIGRATIONS.iter().skip(version.max(0) as usize) {
         tx.execute_batch(migration)?;
     }
-    if !programs_are_current(&tx)? {
-        for (kind, name, _) in PROGRAMS.iter().rev() {
-            tx.execute_batch(&format!("DROP {kind} IF EXISTS {name}"))?;
-        }
-        for (_, _, text) in PROGRAMS {
-            tx.execute_batch(text)?;
-        }
+    if version > 0 && !is_watched(&tx)? {
+        watch_again(&tx)?;
+    } else if !programs_are_current(&tx)? {
+        make_programs(&tx)?;
     }
     tx.pragma_update(None, "application_id", APPLICATION_ID)?;
     tx.pragma_update(None, "user_version", VERSION)?;
@@ -191,6 +188,40 @@ pub(super) fn migrate(conn: &mut Connection) -> rusqlite::Result<()> {
     pragma::<i32>(conn, "user_version").map(drop)
 }
 
+fn make_programs(conn: &Connection) -> rusqlite::Result<()> {
+    for (kind, name, _) in PROGRAMS.iter().rev() {
+        conn.execute_batch(&format!("DROP {kind} IF EXISTS {name}"))?;
+    }
+    PROGRAMS
+        .iter()
+        .try_for_each(|(_, _, text)| conn.execute_batch(text))
+}
+
+/// Whether `user_record` has ferryd's triggers and index. Its owner may have made the table anew, without them.
+///
+/// # Errors
+/// SQLite's.
+pub fn is_watched(conn: &Connection) -> rusqlite::Result<bool> {
+    conn.prepare_cached(include_str!("../../sql/restore/is_watched.sql"))?
+        .query_row([], |row| row.get(0))
+}
+
+/// Gives a `user_record` that was made anew its triggers and index again, and books the rows that came meanwhile. A row
+/// that came in below a cursor cannot be told from a delivered one.
+///
+/// # Errors
+/// SQLite's, for example while there is no such table.
+pub fn watch_again(conn: &Connection) -> rusqlite::Result<()> {
+    conn.execute_batch(include_str!("../../sql/restore/record_index.sql"))?;
+    make_programs(conn)?;
+    conn.execute(include_str!("../../sql/restore/recount_backlog.sql"), [])?;
+    conn.execute(include_str!("../../sql/restore/name_unfit_users.sql"), [])?;
+    log::warn!(
+        "user_record was made anew by its owner, without ferryd's triggers: they are there again, and rows above the last planned id are planned. Rows below it that came meanwhile must be inserted again."
+    );
+    Ok(())
+}
+
 fn pragma<T: rusqlite::types::FromSql>(conn: &Connection, name: &str) -> rusqlite::Result<T> {
     conn.pragma_query_value(None, name, |row| row.get(0))
 }
@@ -199,6 +230,9 @@ fn pragma<T: rusqlite::types::FromSql>(conn: &Connection, name: &str) -> rusqlit
 fn programs_are_current(conn: &Connection) -> rusqlite::Result<bool> {
     let sql = "SELECT sql FROM sqlite_schema WHERE type = ?1 AND name = ?2";
     let mut stored = conn.prepare(sql)?;
+    if !is_watched(conn)? {
+        return Ok(false);
+    }
     for (kind, name, text) in PROGRAMS {
         let now: Option<String> = stored
             .query_row([kind, name], |row| row.get(0))
@@ -211,16 +245,43 @@ fn programs_are_current(conn: &Connection) -> rusqlite::Result<bool> {
     Ok(true)
 }
 
-/// The tables that a migration makes beside `user_record`.
-const OWN_TABLES: &str = "'instance', 'processing_batch_status', 'undelivered_record', 'user_cursor', 'backlog', \
-                          'left_out', 'replaced', 'gate', 'command'";
+/// The tables and indexes that the migrations make beside `user_record`.
+const OWN_NAMES: [&str; 15] = [
+    "instance",
+    "processing_batch_status",
+    "undelivered_record",
+    "user_cursor",
+    "backlog",
+    "left_out",
+    "replaced",
+    "gate",
+    "command",
+    "ferryd_record_by_user",
+    "open_batch_by_status",
+    "open_range_by_user",
+    "undelivered_by_batch",
+    "late_by_user",
+    "command_to_do",
+];
+
+/// A table, view, index or trigger of somebody else's that has a name which ferryd needs.
+fn taken_name(conn: &Connection) -> rusqlite::Result<Option<String>> {
+    let sql = "SELECT name FROM sqlite_schema";
+    let mut statement = conn.prepare(sql)?;
+    let names = statement.query_map([], |row| row.get::<_, String>(0))?;
+    let names: Vec<String> = names.collect::<rusqlite::Result<_>>()?;
+    let own = || {
+        let programs = PROGRAMS.iter().map(|(_, name, _)| *name);
+        OWN_NAMES.into_iter().chain(programs)
+    };
+    let mut taken = names.into_iter();
+    Ok(taken.find(|name| own().any(|own| own.eq_ignore_ascii_case(name))))
+}
 
 /// Why the file, or an existing `user_record`, cannot be adopted; `None` when nothing is in the way.
 fn adoption_obstacle(conn: &Connection) -> rusqlite::Result<Option<String>> {
-    let sql = format!("SELECT min(name) FROM sqlite_schema WHERE lower(name) IN ({OWN_TABLES})");
-    let taken: Option<String> = conn.query_row(&sql, [], |row| row.get(0))?;
-    if let Some(name) = taken {
-        let reason = format!("the file has a table {name}, a name that ferryd needs for its own");
+    if let Some(name) = taken_name(conn)? {
+        let reason = format!("it uses the name {name}, which ferryd needs for its own");
         return Ok(Some(reason));
     }
     let sql = "SELECT type FROM pragma_table_list

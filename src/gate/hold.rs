@@ -31,8 +31,8 @@ struct Closed {
     reason: String,
     probe_at: Instant,
     probing: bool,
-    /// Closed because everything was refused.
-    refused: Refused,
+    /// Closed because everything was refused with this status.
+    refused_with: Option<u16>,
 }
 
 impl Closed {
@@ -41,14 +41,14 @@ impl Closed {
             reason,
             probe_at,
             probing: false,
-            refused: Refused::default(),
+            refused_with: None,
         }
     }
 }
 
 /// Records in a row that were refused with the same status, none accepted between them: when they are many, the request
 /// is at fault and not the records.
-#[derive(Debug, Default, Clone)]
+#[derive(Debug, Default)]
 struct Refused {
     status: u16,
     records: Vec<i64>,
@@ -112,7 +112,7 @@ impl Hold {
     }
 
     /// Takes a pass back with what became of the record.
-    pub(super) fn note(&mut self, pass: Pass, record: i64, answer: &Answer, rules: &Rules) -> Then {
+    pub(super) fn note(&mut self, pass: Pass, answer: &Answer, rules: &Rules) -> Then {
         if pass.counted {
             self.out -= 1;
         }
@@ -128,7 +128,7 @@ impl Hold {
             }
             Verdict::Unknown => self.note_failure(answer, rules),
             Verdict::Retry(hold) => self.note_retry(answer, hold, rules),
-            Verdict::Dead => self.note_refusal(record, answer, rules),
+            Verdict::Dead => self.note_refusal(answer),
         };
         if pass.probe {
             self.probe_is_back(answer, rules.probe_interval);
@@ -153,7 +153,11 @@ impl Hold {
         }
     }
 
-    fn is_open(&self) -> bool {
+    pub(super) fn is_probing(&self) -> bool {
+        self.closed.as_ref().is_some_and(|closed| closed.probing)
+    }
+
+    pub(super) fn is_open(&self) -> bool {
         self.closed.is_none() && !self.paused && self.local_fault.is_none()
     }
 
@@ -174,11 +178,7 @@ impl Hold {
         let probe = self.closed.is_some();
         match &mut self.closed {
             None => self.out += 1,
-            Some(closed) => {
-                closed.probing = true;
-                // By now the outcomes that were on their way when the gate closed are written down too.
-                self.to_revive.append(&mut closed.refused.records);
-            }
+            Some(closed) => closed.probing = true,
         }
         Some(Pass {
             probe,
@@ -237,40 +237,48 @@ impl Hold {
         Then::Settle
     }
 
-    fn note_refusal(&mut self, record: i64, answer: &Answer, rules: &Rules) -> Then {
+    /// A refusal of this record alone, unless the gate is closed because everything is refused like this.
+    fn note_refusal(&self, answer: &Answer) -> Then {
+        match self.is_refusing(answer.http_status) {
+            true => Then::Hold,
+            false => Then::Settle,
+        }
+    }
+
+    fn is_refusing(&self, status: Option<u16>) -> bool {
+        let refusing = self.closed.as_ref().and_then(|closed| closed.refused_with);
+        refusing.is_some() && refusing == status
+    }
+
+    /// Counts a record whose refusal is written down. Many in a row that were refused alike close the gate, and all of
+    /// them come back to life.
+    pub(super) fn count_refusal(&mut self, record: i64, answer: &Answer, rules: &Rules) {
         // Without a status it was ferryd that found the record unfit.
         let Some(status) = answer.http_status else {
-            return Then::Settle;
+            return;
         };
-        if self
-            .closed
-            .as_ref()
-            .is_some_and(|c| c.refused.status == status)
-        {
-            return Then::Hold;
+        if self.is_refusing(Some(status)) {
+            self.to_revive.push(record);
+            return;
         }
         if self.refused.status != status {
-            self.refused = Refused {
-                status,
-                records: Vec::new(),
-            };
+            self.refused.status = status;
+            self.refused.records.clear();
         }
         self.refused.records.push(record);
-        if self.refused.records.len() < rules.failures as usize {
-            return Then::Settle;
-        }
         let many = self.refused.records.len();
+        if many < rules.failures as usize {
+            return;
+        }
         let reason = format!(
             "{many} records in a row were refused with HTTP {status}, none accepted: the request's shape is at fault, not the records; they go back to waiting. Last: {}",
             answer.message
         );
         self.close(&reason, rules.probe_interval);
-        let refused = std::mem::take(&mut self.refused);
-        self.to_revive.extend(&refused.records);
         if let Some(closed) = &mut self.closed {
-            closed.refused = refused;
+            closed.refused_with = Some(status);
         }
-        Then::Hold
+        self.to_revive.append(&mut self.refused.records);
     }
 
     /// Closes the gate, or keeps it closed; the next probe is due after `hold`, never sooner than before.

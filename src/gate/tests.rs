@@ -29,7 +29,12 @@ fn answer(verdict: Verdict, http_status: Option<u16>) -> Answer {
 
 fn send(gate: &Gate, record: i64, verdict: Verdict, status: u16) -> Then {
     let permit = gate.try_pass().expect("the gate lets it pass");
-    gate.leave(permit, record, &answer(verdict, Some(status)))
+    let answer = answer(verdict, Some(status));
+    let then = gate.leave(permit, &answer);
+    if verdict == Verdict::Dead && then == Then::Settle {
+        gate.count_refusal(record, &answer);
+    }
+    then
 }
 
 /// Waits for the next probe, which is due in a millisecond.
@@ -78,10 +83,10 @@ fn one_probe_at_a_time_and_the_first_success_opens_it() {
     let permit = probe(&gate);
     assert_eq!(gate.sign().state, State::Probing);
     assert!(gate.try_pass().is_none());
-    gate.leave(permit, 1, &answer(Verdict::DestinationFault, Some(403)));
+    gate.leave(permit, &answer(Verdict::DestinationFault, Some(403)));
     assert_eq!(gate.sign().state, State::Closed);
     let permit = probe(&gate);
-    gate.leave(permit, 1, &answer(Verdict::Delivered, Some(200)));
+    gate.leave(permit, &answer(Verdict::Delivered, Some(200)));
     assert_eq!(gate.sign().state, State::Open);
 }
 
@@ -90,15 +95,15 @@ fn workers_come_back_one_by_one_after_it_opened() {
     let (gate, _changes) = open_gate(RULES);
     send(&gate, 1, Verdict::DestinationFault, 403);
     let permit = probe(&gate);
-    gate.leave(permit, 1, &answer(Verdict::Delivered, Some(200)));
+    gate.leave(permit, &answer(Verdict::Delivered, Some(200)));
     let ok = answer(Verdict::Delivered, Some(200));
     let first = gate.try_pass().unwrap();
     assert!(gate.try_pass().is_none());
-    gate.leave(first, 1, &ok);
+    gate.leave(first, &ok);
     let two = [gate.try_pass().unwrap(), gate.try_pass().unwrap()];
     assert!(gate.try_pass().is_none());
     for permit in two {
-        gate.leave(permit, 1, &ok);
+        gate.leave(permit, &ok);
     }
     let four: Vec<Permit> = std::iter::from_fn(|| gate.try_pass()).take(5).collect();
     assert_eq!(four.len(), 5, "wide open, it counts no more");
@@ -119,18 +124,20 @@ fn everything_refused_alike_closes_it_and_names_the_records_to_revive() {
     let (gate, changes) = open_gate(RULES);
     assert_eq!(send(&gate, 7, Verdict::Dead, 422), Then::Settle);
     assert_eq!(send(&gate, 8, Verdict::Dead, 422), Then::Settle);
-    assert_eq!(send(&gate, 9, Verdict::Dead, 422), Then::Hold);
+    assert_eq!(send(&gate, 9, Verdict::Dead, 422), Then::Settle);
     let change = changes.try_recv().unwrap();
     assert_eq!(change.revive, [7, 8, 9]);
     assert!(change.sign.reason.unwrap().contains("HTTP 422"));
-    let permit = probe(&gate);
-    assert_eq!(
-        changes.try_recv().unwrap().revive,
-        [7, 8, 9],
-        "again, for outcomes that were on their way"
-    );
     let refused = answer(Verdict::Dead, Some(422));
-    assert_eq!(gate.leave(permit, 9, &refused), Then::Hold);
+    gate.count_refusal(10, &refused);
+    let change = changes.try_recv().unwrap();
+    assert_eq!(
+        change.revive,
+        [10],
+        "it was on its way when the gate closed"
+    );
+    let permit = probe(&gate);
+    assert_eq!(gate.leave(permit, &refused), Then::Hold);
 }
 
 #[test]
@@ -195,7 +202,7 @@ fn a_permit_that_is_lost_in_a_panic_is_given_back() {
         });
         assert!(std::panic::catch_unwind(panicking).is_err());
         let permit = probe(&gate);
-        gate.leave(permit, 1, &answer(Verdict::Delivered, Some(200)));
+        gate.leave(permit, &answer(Verdict::Delivered, Some(200)));
     }
     assert_eq!(gate.sign().state, State::Open);
 }
@@ -220,7 +227,7 @@ fn permits_that_were_counted_are_given_back_when_all_is_calm_again() {
         let held: Vec<Permit<'_>> = std::iter::from_fn(|| gate.try_pass()).take(3).collect();
         send(&gate, 1, Verdict::Delivered, 200);
         for permit in held {
-            gate.leave(permit, 1, &ok);
+            gate.leave(permit, &ok);
         }
     }
     send(&gate, 1, Verdict::Unknown, 0);

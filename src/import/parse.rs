@@ -213,14 +213,11 @@ fn json_value(value: serde_json::Value, column: &str) -> Result<Value, String> {
     Ok(match value {
         Json::Null => Value::Null,
         Json::Bool(yes) => Value::Integer(yes.into()),
-        Json::Number(number) => {
-            match number.as_i64() {
-                Some(integer) => Value::Integer(integer),
-                None => Value::Real(number.as_f64().ok_or_else(|| {
-                    format!("column {column}: the number {number} cannot be stored")
-                })?),
-            }
-        }
+        // The column's type decides what becomes of the digits, as with CSV.
+        Json::Number(number) => match number.as_i64() {
+            Some(integer) => Value::Integer(integer),
+            None => Value::Text(number.to_string()),
+        },
         Json::String(text) => Value::Text(text),
         nested => Value::Text(nested.to_string()),
     })

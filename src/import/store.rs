@@ -1,9 +1,10 @@
 //! The stage, a temporary table that holds the checked input, and its way into `user_record` in one transaction.
 
 use rusqlite::types::Value;
-use rusqlite::{Connection, OptionalExtension, Row, TransactionBehavior, params_from_iter};
+use rusqlite::{Connection, OptionalExtension, Row, params_from_iter};
 
 use super::{Fault, Imported};
+use crate::db;
 
 /// A JSONL file whose lines have more different sets of keys than this is refused: each set needs statements of its own.
 const MAX_SHAPES: usize = 256;
@@ -17,7 +18,7 @@ pub(super) fn insertable_columns(conn: &Connection) -> rusqlite::Result<Vec<Stri
 
 /// Checked rows on their way into the file.
 pub(super) struct Stage<'a> {
-    conn: &'a mut Connection,
+    conn: &'a Connection,
     columns: &'a [String],
     shapes: Vec<Shape>,
     rows: u64,
@@ -37,10 +38,7 @@ struct Shape {
 
 impl<'a> Stage<'a> {
     /// An empty stage. It lives in SQLite's temporary files and is gone with the connection.
-    pub(super) fn new(
-        conn: &'a mut Connection,
-        columns: &'a [String],
-    ) -> rusqlite::Result<Stage<'a>> {
+    pub(super) fn new(conn: &'a Connection, columns: &'a [String]) -> rusqlite::Result<Stage<'a>> {
         let slots: Vec<String> = (0..columns.len()).map(|i| format!("c{i}")).collect();
         conn.execute_batch(&format!(
             "CREATE TEMP TABLE stage (line INTEGER, shape INTEGER, {}); BEGIN",
@@ -87,22 +85,22 @@ impl<'a> Stage<'a> {
 
     /// Moves all rows into `user_record` in one transaction, or none.
     pub(super) fn store(self, replace: bool, mut step: impl FnMut()) -> Result<Imported, Fault> {
-        self.conn.execute_batch("COMMIT")?;
-        let tx = self
-            .conn
-            .transaction_with_behavior(TransactionBehavior::Immediate)?;
+        let conn: &Connection = self.conn;
+        conn.execute_batch("COMMIT")?;
+        // An error on the way leaves the transaction open; it ends with the connection, and nothing is stored.
+        db::begin_patiently(conn)?;
         let mut imported = Imported::default();
         {
-            let mut staged = tx.prepare("SELECT * FROM temp.stage ORDER BY rowid")?;
+            let mut staged = conn.prepare("SELECT * FROM temp.stage ORDER BY rowid")?;
             let mut rows = staged.query([])?;
             while let Some(row) = rows.next()? {
                 let shape = &self.shapes[row.get::<_, u32>("shape")? as usize];
-                store_row(&tx, shape, row, replace, &mut imported)
+                store_row(conn, shape, row, replace, &mut imported)
                     .map_err(|fault| name_line(fault, row))?;
                 step();
             }
         }
-        tx.commit()?;
+        conn.execute_batch("COMMIT")?;
         Ok(imported)
     }
 }

@@ -111,7 +111,10 @@ fn a_record_behind_a_closed_gate_is_held_and_the_reason_is_named() {
 
 #[test]
 fn a_late_record_waits_for_a_batch_of_its_own() {
-    let site = Site::with(&Api::accepting(), LINGERING);
+    let site = Site::with(
+        &Api::accepting(),
+        &format!("{LINGERING}[gate]\nfailures = 3\n"),
+    );
     site.import(1, [10, 12]);
     // The API is gone, but nobody asks it: the batch is cut and waits.
     site.run(&["drain", "--once"]).assert_code(3);

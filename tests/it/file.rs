@@ -255,7 +255,7 @@ fn a_file_that_uses_a_name_of_ours_is_refused() {
         "CREATE TABLE user_record (id INTEGER PRIMARY KEY, user_id INTEGER, network_id TEXT, city TEXT);
          CREATE TABLE Gate (x)",
     );
-    assert_refused(&site, "the file has a table Gate");
+    assert_refused(&site, "it uses the name Gate");
 }
 
 #[test]

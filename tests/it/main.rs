@@ -16,6 +16,7 @@ mod import;
 mod model;
 mod planning;
 mod pool;
+mod rebuilt;
 mod restart;
 mod retry;
 mod retry_after;

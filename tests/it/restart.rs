@@ -74,7 +74,9 @@ fn what_a_killed_process_left_running_is_taken_up_and_delivered() {
     assert!(daemon.log().contains("Freed batches"), "{}", daemon.log());
     site.await_delivered(60);
     assert_repeats(&api, 60, 2 * 3);
-    assert_eq!(site.value::<i64>(running), 0);
+    eventually("the last batch has ended", || {
+        site.value::<i64>(running) == 0
+    });
     let attempts = "SELECT max(retry_count), max(delivered_count) FROM processing_batch_status";
     assert_eq!(site.shell(attempts), "0 10");
 }

@@ -145,7 +145,7 @@ fn an_illegal_command_is_refused_by_the_file_with_the_remedy() {
 }
 
 #[test]
-fn a_closed_gate_stays_closed_over_restart_and_kill_and_is_probed_once_at_a_start() {
+fn a_closed_gate_stays_closed_over_restart_and_kill_and_a_start_probes_no_sooner() {
     let mood = Mood::new(401);
     let api = mood.api();
     let site = Site::with(&api, &seldom_probed());
@@ -157,12 +157,15 @@ fn a_closed_gate_stays_closed_over_restart_and_kill_and_is_probed_once_at_a_star
     assert!(site.reason().contains("HTTP 401"), "{}", site.reason());
     let seen = api.seen().len();
     let daemon = site.daemon();
-    eventually("it is probed at the start", || api.seen().len() > seen);
+    site.run(&["resume"]).assert_code(0);
+    eventually("it is probed when it is told to", || {
+        api.seen().len() > seen
+    });
     site.await_gate("closed");
     let (code, took) = daemon.terminate();
     assert_eq!(code, 0);
     assert!(took < Duration::from_secs(2), "a stop waits at no gate");
-    assert_eq!(api.seen().len(), seen + 1, "one probe a start");
+    assert_eq!(api.seen().len(), seen + 1, "one probe, by the resume");
     assert_eq!(
         site.shell("SELECT gate, running_batches FROM delivery_summary"),
         "closed 0"
@@ -170,6 +173,7 @@ fn a_closed_gate_stays_closed_over_restart_and_kill_and_is_probed_once_at_a_star
     site.assert_no_attempt_burned(3);
     mood.set(200);
     let daemon = site.daemon();
+    site.run(&["resume"]).assert_code(0);
     site.await_delivered(3);
     assert_eq!(daemon.terminate().0, 0);
 }
