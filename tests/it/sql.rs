@@ -156,13 +156,9 @@ fn assert_searches(conn: &Connection, name: &str, statement: &str) {
 fn every_statement_prepares_against_a_fresh_file() {
     let site = fresh();
     let conn = site.connect();
-    // The audit reads the journal into a temporary table.
-    let journal = files()
-        .into_iter()
-        .find(|f| f.object() == "create_accepted");
-    conn.execute_batch(&journal.unwrap().text).unwrap();
-    for file in files().iter().filter(|f| f.object() != "create_accepted") {
-        if !["schema", "views", "triggers"].contains(&file.folder()) {
+    for file in files() {
+        // The statements of the audit use temporary tables of their own, and its tests run them all.
+        if !["schema", "views", "triggers", "audit"].contains(&file.folder()) {
             conn.prepare(&file.statement())
                 .unwrap_or_else(|e| panic!("{}: {e}", file.name));
         }

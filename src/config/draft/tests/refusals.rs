@@ -32,7 +32,7 @@ fn every_problem_is_reported_in_line_order_and_then_those_of_variables_and_flags
          ferryd.toml:10: api.url = 5: must be a URL, as a string: http://… or https://…\n\
          ferryd.toml:12: api.body.a: must be a string\n\
          FERRYD_BATCH_SIZE=abc: must be a whole number from 1 to 100000\n\
-         FERRYD_GATE_FAILURES=0: must be a whole number, at least 1\n\
+         FERRYD_GATE_FAILURES=0: must be a whole number from 1 to 1000000\n\
          --database \"\": must not be empty: give the path of a file"
     );
 }
@@ -171,7 +171,7 @@ fn the_keys_of_a_broken_section_are_not_called_unknown() {
         problems("[batch\nsize = 5\nlinger = \"0s\"\n\n[gate]\nfailures = 0\n"),
         [
             "ferryd.toml:1: not TOML: unclosed table, expected `]`",
-            "ferryd.toml:6: gate.failures = 0: must be a whole number, at least 1",
+            "ferryd.toml:6: gate.failures = 0: must be a whole number from 1 to 1000000",
         ]
     );
 }
