@@ -128,7 +128,8 @@ impl Hold {
             }
             Verdict::Unknown => self.note_failure(answer, rules),
             Verdict::Retry(hold) => self.note_retry(answer, hold, rules),
-            Verdict::Dead => self.note_refusal(answer),
+            // Counted when it is written down.
+            Verdict::Dead => Then::Settle,
         };
         if pass.probe {
             self.probe_is_back(answer, rules.probe_interval);
@@ -237,17 +238,10 @@ impl Hold {
         Then::Settle
     }
 
-    /// A refusal of this record alone, unless the gate is closed because everything is refused like this.
-    fn note_refusal(&self, answer: &Answer) -> Then {
-        match self.is_refusing(answer.http_status) {
-            true => Then::Hold,
-            false => Then::Settle,
-        }
-    }
-
-    fn is_refusing(&self, status: Option<u16>) -> bool {
-        let refusing = self.closed.as_ref().and_then(|closed| closed.refused_with);
-        refusing.is_some() && refusing == status
+    /// Closed because everything is refused with this status.
+    fn is_refusing(&self, status: u16) -> bool {
+        let closed = self.closed.as_ref();
+        closed.is_some_and(|closed| closed.refused_with == Some(status))
     }
 
     /// Counts a record whose refusal is written down. Many in a row that were refused alike close the gate, and all of
@@ -257,7 +251,9 @@ impl Hold {
         let Some(status) = answer.http_status else {
             return;
         };
-        if self.is_refusing(Some(status)) {
+        if self.is_refusing(status) {
+            // A probe that was refused like the others goes back too, and the next probe is another record: some of them
+            // may really be bad, and must not stand in the way of the good ones.
             self.to_revive.push(record);
             return;
         }

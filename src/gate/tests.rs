@@ -137,7 +137,13 @@ fn everything_refused_alike_closes_it_and_names_the_records_to_revive() {
         "it was on its way when the gate closed"
     );
     let permit = probe(&gate);
-    assert_eq!(gate.leave(permit, &refused), Then::Hold);
+    assert_eq!(gate.leave(permit, &refused), Then::Settle);
+    gate.count_refusal(11, &refused);
+    let revived: Vec<i64> = changes
+        .try_iter()
+        .flat_map(|change| change.revive)
+        .collect();
+    assert_eq!(revived, [11], "a probe goes back too");
 }
 
 #[test]

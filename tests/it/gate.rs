@@ -260,3 +260,16 @@ fn statuses_mean_what_api_verdicts_makes_of_them() {
     );
     assert_eq!(api.times()[&4], 2);
 }
+
+#[test]
+fn bad_records_in_a_row_do_not_keep_the_good_ones_behind_them_from_the_api() {
+    let api = Api::answering(|seen, _| Answer::status(if seen.record <= 5 { 422 } else { 200 }));
+    let gate = "[gate]\nfailures = 3\nprobe_interval = \"20ms\"\n";
+    let site = Site::with(&api, &format!("{gate}{ONE_WORKER}"));
+    site.import(7, 1..=30);
+    let daemon = site.daemon();
+    site.await_delivered(25);
+    let said = site.shell("SELECT retrying, dead FROM delivery_summary");
+    assert_eq!(said, "5 0", "the others wait, for the API may be at fault");
+    assert_eq!(daemon.terminate().0, 0);
+}
