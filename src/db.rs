@@ -244,6 +244,13 @@ fn prepare_writer(conn: &Connection, durability: Durability) -> rusqlite::Result
     Ok(())
 }
 
+/// The file that stands beside a database under its name and a suffix, such as `-wal`.
+pub fn beside(database: &Path, suffix: &str) -> PathBuf {
+    let mut path = database.as_os_str().to_owned();
+    path.push(suffix);
+    PathBuf::from(path)
+}
+
 /// Whether another program holds the lock that the statement needed.
 pub fn is_locked(error: &rusqlite::Error) -> bool {
     matches!(

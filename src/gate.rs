@@ -38,6 +38,9 @@ pub struct Sign {
     pub reason: Option<String>,
 }
 
+/// The reason of a gate that is paused.
+pub const PAUSED: &str = "paused by an operator";
+
 /// The words of `delivery_summary.gate`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum State {

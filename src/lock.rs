@@ -7,6 +7,8 @@ use std::fs::{File, OpenOptions, TryLockError};
 use std::io::{Read, Seek, Write};
 use std::path::{Path, PathBuf};
 
+use crate::db;
+
 /// Held for as long as this value lives.
 #[derive(Debug)]
 pub struct InstanceLock {
@@ -48,9 +50,7 @@ fn was_worked_on(database: &Path) -> bool {
 }
 
 fn lock_path(database: &Path) -> PathBuf {
-    let mut path = database.as_os_str().to_owned();
-    path.push(".lock");
-    PathBuf::from(path)
+    db::beside(database, ".lock")
 }
 
 impl InstanceLock {

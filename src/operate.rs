@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 use crate::config::Durability;
 use crate::db;
 use crate::db::steer::{self, Verb};
-use crate::gate::{Sign, State};
+use crate::gate::{PAUSED, Sign, State};
 use crate::lock::{InstanceLock, LockError};
 use crate::time::Timestamp;
 
@@ -55,7 +55,7 @@ fn carry_out(conn: &Connection, verb: &Verb) -> anyhow::Result<String> {
     let result = match verb {
         Verb::Retry(target) => steer::retry(conn, *target, Timestamp::now())?,
         Verb::Pause => {
-            let reason = Some("paused by an operator".to_string());
+            let reason = Some(PAUSED.to_string());
             let state = State::Paused;
             steer::store_gate(conn, &Sign { state, reason }, None)?;
             "sending is paused, also when the daemon starts".to_string()

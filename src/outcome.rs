@@ -67,7 +67,7 @@ impl Outcome {
             Verdict::Dead => (FailedState::Dead, None),
             Verdict::Unknown => (FailedState::Unknown, None),
             Verdict::Retry(after) => (FailedState::Retry, after),
-            // The gate holds these, so that they come here only if it let them through: then they are tried again.
+            // The gate holds such records back, so that none comes here; if one did, it would be sent again.
             Verdict::NotSent | Verdict::DestinationFault => (FailedState::Retry, None),
         };
         let mut failure = Failure {

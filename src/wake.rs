@@ -17,6 +17,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use crate::db;
 use crate::gate::Gate;
 use crate::stop::Stop;
 
@@ -152,8 +153,7 @@ fn identity(database: &Path) -> Option<(u64, u64)> {
 
 fn watch(database: &Path) -> rustix::io::Result<OwnedFd> {
     let fd = inotify::init(inotify::CreateFlags::CLOEXEC | inotify::CreateFlags::NONBLOCK)?;
-    let mut wal = database.as_os_str().to_owned();
-    wal.push("-wal");
-    inotify::add_watch(&fd, PathBuf::from(wal), inotify::WatchFlags::MODIFY)?;
+    let wal = db::beside(database, "-wal");
+    inotify::add_watch(&fd, wal, inotify::WatchFlags::MODIFY)?;
     Ok(fd)
 }

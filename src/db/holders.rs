@@ -4,7 +4,9 @@
 //! to 127 to read. What cannot be found out is left out: this is for messages, and decides nothing.
 
 use std::os::unix::fs::MetadataExt;
-use std::path::{Path, PathBuf};
+use std::path::Path;
+
+use super::beside;
 
 /// Bytes of the -shm file.
 const WRITE_LOCK: u64 = 120;
@@ -27,12 +29,6 @@ pub fn readers(database: &Path) -> String {
 /// The size of the -wal file in bytes; 0 when there is none.
 pub fn wal_size(database: &Path) -> u64 {
     std::fs::metadata(beside(database, "-wal")).map_or(0, |metadata| metadata.len())
-}
-
-fn beside(database: &Path, suffix: &str) -> PathBuf {
-    let mut path = database.as_os_str().to_owned();
-    path.push(suffix);
-    PathBuf::from(path)
 }
 
 fn holders(database: &Path, covers: impl Fn(u64, u64) -> bool) -> String {

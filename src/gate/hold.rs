@@ -2,7 +2,7 @@
 
 use std::time::{Duration, Instant};
 
-use super::{Change, Pass, Rules, Sign, State, Then};
+use super::{Change, PAUSED, Pass, Rules, Sign, State, Then};
 use crate::outcome::Answer;
 use crate::verdict::Verdict;
 
@@ -190,7 +190,7 @@ impl Hold {
     pub(super) fn sign(&self) -> Sign {
         let (state, reason) = match (&self.local_fault, &self.closed) {
             (Some(fault), _) => (State::Closed, Some(fault.clone())),
-            _ if self.paused => (State::Paused, Some("paused by an operator".to_string())),
+            _ if self.paused => (State::Paused, Some(PAUSED.to_string())),
             (None, None) => (State::Open, None),
             (None, Some(closed)) if closed.probing => (State::Probing, Some(closed.reason.clone())),
             (None, Some(closed)) => (State::Closed, Some(closed.reason.clone())),
