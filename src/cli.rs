@@ -242,11 +242,7 @@ impl Cli {
                     timeout,
                     once,
                 };
-                let report = drain::run(&load(&flags)?.config, &options, &stop::on_signal()?)?;
-                say(quiet, &report.to_string());
-                if report.counts.undelivered() > 0 {
-                    return Ok(Outcome::NotDelivered);
-                }
+                return drain(&flags, quiet, &options);
             }
             Command::Import {
                 file,
@@ -258,28 +254,23 @@ impl Cli {
                     format,
                     replace,
                 };
-                let database = load(&flags)?.config.database.path;
+                let database = database(&flags)?;
                 let imported = import::run(&database, &options)?;
                 say(quiet, &format!("{}: {imported}", database.display()));
             }
             Command::Status { json, watch } => {
-                let database = load(&flags)?.config.database.path;
-                status::run(
-                    &database,
-                    status::Options { json, watch },
-                    &stop::on_signal()?,
-                )?;
+                let options = status::Options { json, watch };
+                status::run(&database(&flags)?, options, &stop::on_signal()?)?;
             }
             Command::Retry { target } => steer(&flags, quiet, &Verb::Retry(target))?,
             Command::Pause => steer(&flags, quiet, &Verb::Pause)?,
             Command::Resume => steer(&flags, quiet, &Verb::Resume)?,
             Command::Explain { record_id } => {
-                let database = load(&flags)?.config.database.path;
-                output::say(&explain::run(&database, record_id)?);
+                output::say(&explain::run(&database(&flags)?, record_id)?);
             }
             Command::Audit { journal, json } => {
-                let database = load(&flags)?.config.database.path;
-                if !audit::run(&database, &audit::Options { journal, json })? {
+                let options = audit::Options { journal, json };
+                if !audit::run(&database(&flags)?, &options)? {
                     return Ok(Outcome::Broken);
                 }
             }
@@ -328,9 +319,22 @@ fn load(flags: &Flags) -> Result<Loaded, config::ConfigError> {
     Ok(loaded)
 }
 
+/// The database, for the commands that need nothing else of the configuration.
+fn database(flags: &Flags) -> Result<PathBuf, config::ConfigError> {
+    Ok(load(flags)?.config.database.path)
+}
+
+fn drain(flags: &Flags, quiet: bool, options: &drain::Options) -> anyhow::Result<Outcome> {
+    let report = drain::run(&load(flags)?.config, options, &stop::on_signal()?)?;
+    say(quiet, &report.to_string());
+    Ok(match report.counts.undelivered() {
+        0 => Outcome::Done,
+        _ => Outcome::NotDelivered,
+    })
+}
+
 fn steer(flags: &Flags, quiet: bool, verb: &Verb) -> anyhow::Result<()> {
-    let database = load(flags)?.config.database.path;
-    say(quiet, &operate::run(&database, verb)?);
+    say(quiet, &operate::run(&database(flags)?, verb)?);
     Ok(())
 }
 

@@ -37,13 +37,6 @@ pub struct Summary {
     pub gate_reason: Option<String>,
 }
 
-impl Summary {
-    /// Records that are not delivered.
-    pub fn undelivered(&self) -> i64 {
-        self.waiting + self.retrying + self.unknown + self.dead
-    }
-}
-
 /// Reads `delivery_summary`.
 ///
 /// # Errors
