@@ -33,6 +33,8 @@ pub struct Failure {
     pub http_status: Option<u16>,
     /// One printable, bounded line.
     pub error: String,
+    /// Attempts that the record has had, this one included if it counts.
+    pub attempts: i64,
     /// How long the API asked to wait.
     pub retry_after: Option<Duration>,
 }
@@ -60,7 +62,7 @@ impl FailedState {
 }
 
 impl Outcome {
-    /// What to write down for an answer to a record that has now been sent `attempts` times.
+    /// What to write down for an answer to a record that has now had `attempts` attempts.
     pub fn of(answer: Answer, attempts: i64, policy: &RetryPolicy) -> Outcome {
         let (state, retry_after) = match answer.verdict {
             Verdict::Delivered => return Outcome::Delivered,
@@ -74,6 +76,7 @@ impl Outcome {
             state,
             http_status: answer.http_status,
             error: answer.message,
+            attempts,
             retry_after: retry_after.map(|delay| delay.min(policy.max_interval)),
         };
         if state != FailedState::Dead && policy.exhausted(attempts) {

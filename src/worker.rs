@@ -15,7 +15,7 @@ use crate::db::settle::{self, Ending, Finished, Source};
 use crate::db::writer::{WriteError, Writer};
 use crate::endpoint::Endpoint;
 use crate::gate::{Gate, Then};
-use crate::outcome::{Answer, Outcome};
+use crate::outcome::{Answer, FailedState, Outcome};
 use crate::record::Record;
 use crate::retry::RetryPolicy;
 use crate::stop::Stop;
@@ -93,6 +93,8 @@ struct Attempt<'a> {
     claim: &'a Claim,
     page: usize,
     retry_after: Duration,
+    /// The most attempts that a record has had which has to be sent again: they set the delay.
+    most_attempts: i64,
     reply: Sender<Result<bool, WriteError>>,
     settled: Receiver<Result<bool, WriteError>>,
     unsettled: bool,
@@ -133,6 +135,7 @@ impl<'a> Attempt<'a> {
             claim,
             page: *PAGE.start(),
             retry_after: Duration::ZERO,
+            most_attempts: 1,
             reply,
             settled,
             unsettled: false,
@@ -283,11 +286,15 @@ impl<'a> Attempt<'a> {
             return None;
         }
         self.refusal = (answer.verdict == Verdict::Dead).then(|| answer.clone());
-        let outcome = Outcome::of(answer, record.attempts + 1, policy);
+        let attempts = record.attempts + i64::from(then != Then::Excuse);
+        let outcome = Outcome::of(answer, attempts, policy);
         if let Outcome::Failed(failure) = &outcome {
             self.retry_after = self
                 .retry_after
                 .max(failure.retry_after.unwrap_or_default());
+            if failure.state != FailedState::Dead {
+                self.most_attempts = self.most_attempts.max(failure.attempts);
+            }
         }
         Some(outcome)
     }
@@ -324,7 +331,7 @@ impl<'a> Attempt<'a> {
     fn finish(&self, busy: Duration) -> Result<(), WriteError> {
         let claim = self.claim;
         let fence = claim.fence;
-        let backoff = self.shared.policy.delay(claim.attempt + 1, jitter(claim));
+        let backoff = self.shared.policy.delay(self.most_attempts, jitter(claim));
         let delay = backoff.max(self.retry_after);
         let finished = self
             .shared

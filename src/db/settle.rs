@@ -100,6 +100,7 @@ fn record_failure(
             ":batch": claim.fence.batch_id,
             ":first": source == Source::Range,
             ":state": failure.state.word(),
+            ":attempts": failure.attempts,
             ":attempt": claim.attempt,
             ":http_status": failure.http_status,
             ":error": failure.error,

@@ -116,8 +116,15 @@ impl Hold {
         if pass.counted {
             self.out -= 1;
         }
+        let settle = match self.closed {
+            Some(_) => Then::Excuse,
+            None => Then::Settle,
+        };
         let then = match answer.verdict {
-            Verdict::Delivered => self.note_success(pass, rules),
+            Verdict::Delivered => {
+                self.note_success(pass, rules);
+                Then::Settle
+            }
             Verdict::DestinationFault => {
                 self.close(&answer.message, rules.probe_interval);
                 Then::Hold
@@ -126,8 +133,14 @@ impl Hold {
                 self.note_failure(answer, rules);
                 Then::Hold
             }
-            Verdict::Unknown => self.note_failure(answer, rules),
-            Verdict::Retry(hold) => self.note_retry(answer, hold, rules),
+            Verdict::Unknown => {
+                self.note_failure(answer, rules);
+                settle
+            }
+            Verdict::Retry(hold) => {
+                self.note_retry(answer, hold, rules);
+                settle
+            }
             // Counted when it is written down.
             Verdict::Dead => Then::Settle,
         };
@@ -198,7 +211,7 @@ impl Hold {
         Sign { state, reason }
     }
 
-    fn note_success(&mut self, pass: Pass, rules: &Rules) -> Then {
+    fn note_success(&mut self, pass: Pass, rules: &Rules) {
         self.streak = 0;
         self.refused.records.clear();
         if pass.probe {
@@ -208,11 +221,10 @@ impl Hold {
             // Each success lets one more in, so the number doubles from one round to the next.
             self.limit = (self.limit + 1).min(rules.workers);
         }
-        Then::Settle
     }
 
     /// A failure that may be the destination's.
-    fn note_failure(&mut self, answer: &Answer, rules: &Rules) -> Then {
+    fn note_failure(&mut self, answer: &Answer, rules: &Rules) {
         self.streak = self.streak.saturating_add(1);
         if self.streak >= rules.failures {
             let reason = format!(
@@ -221,10 +233,9 @@ impl Hold {
             );
             self.close(&reason, rules.probe_interval);
         }
-        Then::Settle
     }
 
-    fn note_retry(&mut self, answer: &Answer, hold: Option<Duration>, rules: &Rules) -> Then {
+    fn note_retry(&mut self, answer: &Answer, hold: Option<Duration>, rules: &Rules) {
         let status = answer.http_status.unwrap_or(0);
         if let (429 | 503, Some(hold)) = (status, hold) {
             let hold = hold.min(rules.longest_hold);
@@ -233,9 +244,8 @@ impl Hold {
             self.close(&reason, hold);
         }
         if status == 429 || status >= 500 {
-            return self.note_failure(answer, rules);
+            self.note_failure(answer, rules);
         }
-        Then::Settle
     }
 
     /// Closed because everything is refused with this status.

@@ -68,6 +68,18 @@ fn failures_in_a_row_close_it_and_a_success_between_them_starts_anew() {
 }
 
 #[test]
+fn what_comes_back_to_a_closed_gate_is_no_attempt() {
+    let (gate, _changes) = open_gate(RULES);
+    for verdict in [Verdict::Unknown, Verdict::Retry(None)] {
+        send(&gate, 1, Verdict::DestinationFault, 401);
+        let excused = gate.leave(probe(&gate), &answer(verdict, Some(500)));
+        assert_eq!(excused, Then::Excuse);
+        let success = gate.leave(probe(&gate), &answer(Verdict::Delivered, Some(200)));
+        assert_eq!(success, Then::Settle);
+    }
+}
+
+#[test]
 fn a_conflict_is_the_records_own_and_does_not_close_it() {
     let (gate, _changes) = open_gate(RULES);
     for _ in 0..10 {

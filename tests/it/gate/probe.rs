@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering::SeqCst};
 use std::time::{Duration, Instant};
 
-use super::{Mood, QUICK, Reserved};
+use super::{Mood, ONE_WORKER, QUICK, Reserved};
 use crate::harness::{Api, Daemon, Site, eventually};
 
 const INTERVAL: Duration = Duration::from_millis(200);
@@ -53,6 +53,25 @@ fn an_outage_costs_one_connection_an_interval_however_long_it_lasts() {
         "{probes} in {intervals} intervals"
     );
     site.assert_no_attempt_burned(100);
+    assert_eq!(daemon.terminate().0, 0);
+}
+
+/// One attempt of each may count: those before anybody knew that the destination is at fault.
+#[test]
+fn a_probe_that_ends_in_a_5xx_is_no_attempt_of_its_record() {
+    let mood = Mood::new(500);
+    let api = mood.api();
+    let toml = "[gate]\nfailures = 3\nprobe_interval = \"20ms\"\n[retry]\ninterval = \"20ms\"\nmax_attempts = 2\n";
+    let site = Site::with(&api, &format!("{toml}{ONE_WORKER}"));
+    site.import(1, 1..=5);
+    let daemon = site.daemon();
+    eventually("each record has probed more than twice", || {
+        api.seen().len() >= 25
+    });
+    let most = site.value::<i64>("SELECT max(attempts) FROM undelivered_record");
+    assert!(most <= 1, "{most} attempts");
+    mood.set(200);
+    site.await_delivered(5);
     assert_eq!(daemon.terminate().0, 0);
 }
 
