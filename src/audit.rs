@@ -71,6 +71,14 @@ const OF_THE_FILE: &[Promise] = &[
         include_str!("../sql/audit/totals_differ.sql"),
     ),
     (
+        "user_cursor counts what stands open",
+        include_str!("../sql/audit/open_counts_differ.sql"),
+    ),
+    (
+        "delivery_total adds up the users",
+        include_str!("../sql/audit/total_differs.sql"),
+    ),
+    (
         "user_progress says what the tables hold",
         include_str!("../sql/audit/progress_differs.sql"),
     ),
@@ -150,6 +158,7 @@ pub fn audit(database: &Path, journal: Option<&Path>) -> anyhow::Result<Report> 
 /// A connection that cannot write to the database, but to temporary tables.
 fn open(database: &Path) -> anyhow::Result<Connection> {
     let conn = db::open_to_look(database)?;
+    db::schema::expect_this_version(&conn, database)?;
     // It is opened read-only; query_only would forbid the temporary tables too. 8 MB of cache serve the lookups.
     conn.execute_batch(
         "PRAGMA query_only = OFF; PRAGMA temp_store = FILE; PRAGMA cache_size = -8000;",

@@ -60,6 +60,16 @@ pub enum OpenError {
         /// The newest that this program knows.
         known: i32,
     },
+    /// The file was written by an older ferryd, and this command does not change it.
+    #[error("{}: the file has schema {found}, this command needs {known}; `ferryd init`, `run` or `drain` brings it up", .path.display())]
+    Older {
+        /// The database.
+        path: PathBuf,
+        /// Its schema version.
+        found: i32,
+        /// The one that this program writes.
+        known: i32,
+    },
     /// `user_record` is there, but lacks what ferryd needs.
     #[error("{}: the database cannot be adopted: {reason}", .path.display())]
     NotAdoptable {

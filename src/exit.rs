@@ -94,6 +94,7 @@ fn code_of(cause: &(dyn std::error::Error + 'static)) -> Option<u8> {
             OpenError::Missing(_) | OpenError::NotSetUp(_) => FAILED,
             OpenError::Foreign { .. }
             | OpenError::Newer { .. }
+            | OpenError::Older { .. }
             | OpenError::NotAdoptable { .. }
             | OpenError::Corrupt { .. } => DATA,
             OpenError::CannotCreate { .. } => CANNOT_CREATE,

@@ -1,39 +1,35 @@
 -- One row: how many records and batches stand where, and whether sending is held.
 CREATE VIEW delivery_summary AS
 WITH
-  finished AS (
-    SELECT coalesce(sum(success_batches), 0) AS batches, coalesce(sum(delivered), 0) AS delivered
-      FROM user_cursor),
-  open_batch AS (
-    SELECT count(CASE status WHEN 'PENDING' THEN 1 END) AS pending,
-           count(CASE status WHEN 'RUNNING' THEN 1 END) AS running,
-           count(CASE status WHEN 'FAILED' THEN 1 END) AS failed,
-           count(CASE status WHEN 'DEAD' THEN 1 END) AS dead,
-           coalesce(sum(delivered_count), 0) AS delivered,
-           coalesce(sum(batch_size - delivered_count - deleted_count), 0) AS undelivered,
-           min(CASE WHEN status IN ('PENDING', 'RUNNING') THEN created_at END) AS oldest
-      FROM processing_batch_status WHERE status <> 'SUCCESS'),
-  tried AS (
-    SELECT count(CASE state WHEN 'RETRY' THEN 1 END) AS retrying,
-           count(CASE state WHEN 'UNKNOWN' THEN 1 END) AS unknown,
-           count(CASE state WHEN 'DEAD' THEN 1 END) AS dead,
-           count(CASE WHEN state <> 'LATE' THEN batch_id END) AS in_batches
-      FROM undelivered_record),
+  running AS (
+    SELECT coalesce(sum(delivered_count), 0) AS delivered,
+           coalesce(sum(batch_size - delivered_count - deleted_count), 0) AS unsettled,
+           min(created_at) AS oldest
+      FROM processing_batch_status WHERE status <> 'SUCCESS' AND status = 'RUNNING'),
+  pending AS (
+    -- The first that was planned.
+    SELECT (SELECT created_at FROM processing_batch_status
+             WHERE status <> 'SUCCESS' AND status = 'PENDING' AND next_attempt_at IS NULL
+             ORDER BY id LIMIT 1) AS oldest),
   unplanned AS (
-    SELECT coalesce(sum(records), 0) AS records, min(since) AS oldest FROM backlog)
-SELECT max(unplanned.records + open_batch.undelivered - tried.in_batches, 0) AS waiting,
-       finished.delivered + open_batch.delivered AS delivered,
-       tried.retrying AS retrying,
-       tried.unknown AS unknown,
-       tried.dead AS dead,
-       open_batch.pending AS pending_batches,
-       open_batch.running AS running_batches,
-       finished.batches AS success_batches,
-       open_batch.failed AS failed_batches,
-       open_batch.dead AS dead_batches,
-       CASE WHEN unplanned.records + open_batch.undelivered - tried.in_batches > 0
-            THEN min(coalesce(unplanned.oldest, open_batch.oldest), coalesce(open_batch.oldest, unplanned.oldest))
-       END AS oldest_waiting_at,
+    SELECT coalesce(sum(records), 0) AS records, min(since) AS oldest FROM backlog),
+  record AS (
+    SELECT max(unplanned.records + resting_left + running.unsettled - retrying - unknown - dead, 0) AS waiting,
+           total.delivered + resting_delivered + running.delivered AS delivered
+      FROM delivery_total AS total, running, unplanned)
+SELECT record.waiting AS waiting,
+       record.delivered AS delivered,
+       total.retrying AS retrying,
+       total.unknown AS unknown,
+       total.dead + total.userless AS dead,
+       total.pending_batches AS pending_batches,
+       total.running_batches AS running_batches,
+       total.success_batches AS success_batches,
+       total.failed_batches AS failed_batches,
+       total.dead_batches AS dead_batches,
+       (SELECT min(oldest)
+          FROM (SELECT oldest FROM unplanned UNION ALL SELECT oldest FROM pending UNION ALL SELECT oldest FROM running)
+         WHERE record.waiting > 0) AS oldest_waiting_at,
        gate.state AS gate,
        gate.reason AS gate_reason
-  FROM finished, open_batch, tried, unplanned, gate
+  FROM delivery_total AS total, record, gate

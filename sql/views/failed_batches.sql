@@ -3,5 +3,5 @@ CREATE VIEW failed_batches AS
 SELECT id, user_id, batch_offset, status, retry_count,
        batch_size, delivered_count, last_attempt_at, next_attempt_at, error_message
   FROM processing_batch_status
- WHERE status <> 'SUCCESS' AND status IN ('FAILED', 'DEAD')
+ WHERE status IN ('FAILED', 'DEAD')
  ORDER BY last_attempt_at DESC, id DESC

@@ -1,26 +1,25 @@
 -- One row a user: how far the user's records are.
 CREATE VIEW user_progress AS
-SELECT user_id,
-       max(sum(waiting), 0) AS waiting,
-       sum(delivered) AS delivered,
-       sum(retrying) AS retrying,
-       sum(unknown) AS unknown,
-       sum(dead) AS dead,
-       sum(success_batches) AS success_batches,
-       sum(open_batches) AS open_batches,
-       max(last_attempt_at) AS last_attempt_at
-  FROM (
-    SELECT user_id, records AS waiting, 0 AS delivered, 0 AS retrying, 0 AS unknown, 0 AS dead,
-           0 AS success_batches, 0 AS open_batches, NULL AS last_attempt_at
-      FROM backlog
-    UNION ALL
-    SELECT user_id, 0, delivered, 0, 0, 0, success_batches, 0, NULL
-      FROM user_cursor
-    UNION ALL
-    SELECT user_id, batch_size - delivered_count - deleted_count, delivered_count, 0, 0, 0, 0, 1, last_attempt_at
-      FROM processing_batch_status WHERE status <> 'SUCCESS'
-    UNION ALL
-    SELECT user_id, CASE WHEN state <> 'LATE' AND batch_id IS NOT NULL THEN -1 ELSE 0 END, 0,
-           state = 'RETRY', state = 'UNKNOWN', state = 'DEAD', 0, 0, last_attempt_at
-      FROM undelivered_record)
- GROUP BY user_id
+WITH running AS (
+  SELECT user_id, sum(delivered_count) AS delivered, sum(batch_size - delivered_count - deleted_count) AS unsettled
+    FROM processing_batch_status WHERE status <> 'SUCCESS' AND status = 'RUNNING'
+   GROUP BY user_id)
+SELECT c.user_id AS user_id,
+       max(coalesce(b.records, 0) + c.resting_left + coalesce(r.unsettled, 0) - c.retrying - c.unknown - c.dead, 0) AS waiting,
+       c.delivered + c.resting_delivered + coalesce(r.delivered, 0) AS delivered,
+       c.retrying AS retrying,
+       c.unknown AS unknown,
+       c.dead AS dead,
+       c.success_batches AS success_batches,
+       c.pending_batches + c.running_batches + c.failed_batches + c.dead_batches AS open_batches,
+       c.last_attempt_at AS last_attempt_at
+  FROM user_cursor AS c
+  LEFT JOIN backlog AS b ON b.user_id = c.user_id
+  LEFT JOIN running AS r ON r.user_id = c.user_id
+UNION ALL
+SELECT user_id, records, 0, 0, 0, 0, 0, 0, NULL
+  FROM backlog WHERE NOT EXISTS (SELECT 1 FROM user_cursor WHERE user_id = backlog.user_id)
+UNION ALL
+SELECT NULL, 0, 0, 0, 0, userless, 0, 0, NULL
+  FROM delivery_total WHERE userless > 0
+ ORDER BY user_id

@@ -1,14 +1,17 @@
 //! The schema: what a file is, and how it becomes one of this version.
 //!
 //! Migrations only go forward: `user_version` is the number of those that were applied. Triggers and views hold no data
-//! and are made anew whenever their text differs. Nothing is written before [`inspect`] has agreed.
+//! and are made anew whenever their text differs; what the triggers count is then recounted. Nothing is written before [`inspect`] has agreed.
 
 use rusqlite::{Connection, OptionalExtension, TransactionBehavior};
 use std::path::Path;
 
 use super::{APPLICATION_ID, OpenError};
 
-const MIGRATIONS: &[&str] = &[include_str!("../../sql/schema/0001_first.sql")];
+const MIGRATIONS: &[&str] = &[
+    include_str!("../../sql/schema/0001_first.sql"),
+    include_str!("../../sql/schema/0002_counts.sql"),
+];
 
 /// Kind, name and text of what is made anew when it changes.
 const PROGRAMS: &[(&str, &str, &str)] = &[
@@ -76,6 +79,36 @@ const PROGRAMS: &[(&str, &str, &str)] = &[
         "trigger",
         "ferryd_record_moved",
         include_str!("../../sql/triggers/ferryd_record_moved.sql"),
+    ),
+    (
+        "trigger",
+        "batch_is_planned",
+        include_str!("../../sql/triggers/batch_is_planned.sql"),
+    ),
+    (
+        "trigger",
+        "batch_moves_on",
+        include_str!("../../sql/triggers/batch_moves_on.sql"),
+    ),
+    (
+        "trigger",
+        "trouble_comes",
+        include_str!("../../sql/triggers/trouble_comes.sql"),
+    ),
+    (
+        "trigger",
+        "trouble_changes",
+        include_str!("../../sql/triggers/trouble_changes.sql"),
+    ),
+    (
+        "trigger",
+        "trouble_ends",
+        include_str!("../../sql/triggers/trouble_ends.sql"),
+    ),
+    (
+        "trigger",
+        "user_is_counted",
+        include_str!("../../sql/triggers/user_is_counted.sql"),
     ),
     (
         "trigger",
@@ -164,6 +197,22 @@ pub fn inspect(path: &Path) -> Result<Found, OpenError> {
     }
 }
 
+/// Refuses a file that [`migrate`] has yet to bring to this version, for those who read more than the views.
+///
+/// # Errors
+/// When the file is older, or cannot be read.
+pub fn expect_this_version(conn: &Connection, path: &Path) -> Result<(), OpenError> {
+    let found = pragma(conn, "user_version").map_err(|e| OpenError::of(path, e))?;
+    if found < VERSION {
+        return Err(OpenError::Older {
+            path: path.to_path_buf(),
+            found,
+            known: VERSION,
+        });
+    }
+    Ok(())
+}
+
 /// Brings an inspected file to this version, all or nothing.
 pub(super) fn migrate(conn: &mut Connection) -> rusqlite::Result<()> {
     conn.busy_timeout(super::BUSY_TIMEOUT)?;
@@ -171,10 +220,15 @@ pub(super) fn migrate(conn: &mut Connection) -> rusqlite::Result<()> {
     conn.pragma_update(None, "synchronous", "FULL")?;
     let tx = conn.transaction_with_behavior(TransactionBehavior::Immediate)?;
     let version: i32 = pragma(&tx, "user_version")?;
+    let was_watched = version == 0 || is_watched(&tx)?;
+    if version < VERSION {
+        // A table that a view names cannot be made anew.
+        drop_programs(&tx)?;
+    }
     for migration in MIGRATIONS.iter().skip(version.max(0) as usize) {
         tx.execute_batch(migration)?;
     }
-    if version > 0 && !is_watched(&tx)? {
+    if !was_watched {
         watch_again(&tx)?;
     } else if !programs_are_current(&tx)? {
         make_programs(&tx)?;
@@ -188,13 +242,22 @@ pub(super) fn migrate(conn: &mut Connection) -> rusqlite::Result<()> {
     pragma::<i32>(conn, "user_version").map(drop)
 }
 
+fn drop_programs(conn: &Connection) -> rusqlite::Result<()> {
+    let mut programs = PROGRAMS.iter().rev();
+    programs.try_for_each(|(kind, name, _)| {
+        conn.execute_batch(&format!("DROP {kind} IF EXISTS {name}"))
+    })
+}
+
+/// Makes views and triggers anew, and recounts what triggers count: nobody knows what they missed while they differed.
 fn make_programs(conn: &Connection) -> rusqlite::Result<()> {
-    for (kind, name, _) in PROGRAMS.iter().rev() {
-        conn.execute_batch(&format!("DROP {kind} IF EXISTS {name}"))?;
-    }
+    drop_programs(conn)?;
     PROGRAMS
         .iter()
-        .try_for_each(|(_, _, text)| conn.execute_batch(text))
+        .try_for_each(|(_, _, text)| conn.execute_batch(text))?;
+    conn.execute(include_str!("../../sql/restore/recount_users.sql"), [])?;
+    conn.execute(include_str!("../../sql/restore/recount_total.sql"), [])?;
+    Ok(())
 }
 
 /// Whether `user_record` has ferryd's triggers and index. Its owner may have made the table anew, without them.
@@ -246,11 +309,12 @@ fn programs_are_current(conn: &Connection) -> rusqlite::Result<bool> {
 }
 
 /// The tables and indexes that the migrations make beside `user_record`.
-const OWN_NAMES: [&str; 15] = [
+const OWN_NAMES: [&str; 17] = [
     "instance",
     "processing_batch_status",
     "undelivered_record",
     "user_cursor",
+    "delivery_total",
     "backlog",
     "left_out",
     "replaced",
@@ -259,6 +323,7 @@ const OWN_NAMES: [&str; 15] = [
     "ferryd_record_by_user",
     "open_batch_by_status",
     "open_range_by_user",
+    "failed_batch_by_time",
     "undelivered_by_batch",
     "late_by_user",
     "command_to_do",

@@ -128,6 +128,14 @@ const FAULTS: &[(&str, &str)] = &[
         "user_cursor adds up the SUCCESS batches",
     ),
     (
+        "UPDATE user_cursor SET retrying = 1, resting_left = 1",
+        "user_cursor counts what stands open",
+    ),
+    (
+        "UPDATE delivery_total SET pending_batches = 1",
+        "delivery_total adds up the users",
+    ),
+    (
         "UPDATE user_cursor SET delivered = 29",
         "user_progress says what the tables hold",
     ),
@@ -233,7 +241,7 @@ fn what_was_accepted_without_the_file_knowing_it_is_counted_and_no_broken_promis
     // As if a kill had come before the last two outcomes were written down.
     site.connect()
         .execute_batch(
-            "DROP TRIGGER success_is_final; UPDATE user_cursor SET success_batches = 0, delivered = 0;
+            "DROP TRIGGER success_is_final;
              UPDATE processing_batch_status SET status = 'RUNNING', sent_through = 28, delivered_count = 28",
         )
         .unwrap();

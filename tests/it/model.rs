@@ -5,6 +5,7 @@
 //! seed of their own; without it the same few lives are lived every time.
 
 mod oracle;
+pub mod recount;
 mod regressions;
 mod worker;
 mod world;

@@ -55,10 +55,10 @@ fn look(site: &Site) -> String {
 
 const TOLD: &str = "\
 2 12 2 0 2 0 1 1 1 1 open 1 1
-0 0 5 0 0 0 1 0 1
+0 0 5 0 0 0 1 0 0
 1 0 2 2 0 1 0 1 0
 2 0 4 0 0 1 0 1 0
-3 2 1 0 0 0 0 1 0
+3 2 1 0 0 0 0 1 1
 2 0 DEAD 1 5 4  id=12: HTTP 422 Unprocessable Entity
 
 1 0 FAILED 1 5 2 1 id=3: HTTP 500 Internal Server Error

@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use super::oracle::{Oracle, Stand};
+use super::recount;
 use super::worker::Worker;
 use super::{Op, Reply};
 use ferryd::db::batches::{self, Cut, Scope};
@@ -239,6 +240,7 @@ impl World {
         );
         self.check_users(&seen);
         self.check_batches();
+        recount::assert_views_are_true(&self.conn);
     }
 
     /// The users add up to the whole.
