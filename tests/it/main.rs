@@ -29,4 +29,5 @@ mod stopping;
 mod terminal;
 mod torture;
 mod triggers;
+mod upgrade;
 mod views;

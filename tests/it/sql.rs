@@ -266,14 +266,17 @@ fn no_view_reads_all_records_or_all_batches() {
             let plan = plan(&conn, &file.name, &select);
             let mut scans = scans(&conn, &plan);
             // The index of failed batches, newest first; and the newest batches by rowid, up to a LIMIT.
-            scans.retain(|scan| *scan != "processing_batch_status USING INDEX failed_batch_by_time");
+            scans
+                .retain(|scan| *scan != "processing_batch_status USING INDEX failed_batch_by_time");
             scans.retain(|scan| {
                 file.object() != "recent_batches" || *scan != "processing_batch_status"
             });
             scans.retain(|scan| !VIEWS_MAY_SCAN.iter().any(|may| scan.starts_with(may)));
             assert!(scans.is_empty(), "{}: {plan:#?}", file.name);
             // Only the RUNNING batches are grouped.
-            let sorts = plan.iter().any(|line| line.contains("TEMP B-TREE FOR ORDER BY"));
+            let sorts = plan
+                .iter()
+                .any(|line| line.contains("TEMP B-TREE FOR ORDER BY"));
             let one_row = file.object() == "user_progress";
             assert!(!sorts || one_row, "{} sorts: {plan:#?}", file.name);
         }

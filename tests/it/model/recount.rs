@@ -55,8 +55,7 @@ const OLDEST: &str = "
       SELECT min(created_at) FROM processing_batch_status WHERE status = 'RUNNING')
      WHERE (SELECT waiting FROM delivery_summary) > 0";
 
-const FAILED: &str =
-    "SELECT id FROM processing_batch_status WHERE status IN ('FAILED', 'DEAD') ORDER BY last_attempt_at || '', id";
+const FAILED: &str = "SELECT id FROM processing_batch_status WHERE status IN ('FAILED', 'DEAD') ORDER BY last_attempt_at || '', id";
 
 /// What `ferryd audit` says about the counts.
 const DIFFERENCES: [&str; 2] = [
