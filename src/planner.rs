@@ -1,14 +1,14 @@
 //! The planner: cuts waiting records into batches, claims batches and hands them to the workers.
 //!
-//! It plans only when nothing is left to claim, so PENDING batches never pile up, and each round gives every user one
-//! turn. The bounded queue holds it back; it waits for room there, and it never drops a batch.
+//! It plans only when no batch is PENDING, so that they never pile up, and each round gives every user one turn. Retries
+//! and new records take turns: however many there are of one kind, the other never starves. The bounded queue holds it back; it waits for room there, and it never drops a batch.
 
 use crossbeam_channel::{Receiver, Sender, select};
 use std::time::Duration;
 
 use crate::batch::Claim;
 use crate::db::Damaged;
-use crate::db::batches::{self, Cut, Round, Scope};
+use crate::db::batches::{self, Claimed, Cut, Round, Scope, Turn};
 use crate::db::pool::Readers;
 use crate::db::writer::{WriteError, Writer};
 use crate::stop::Stop;
@@ -42,18 +42,22 @@ impl Planner {
     /// When the writer refuses or has ended.
     pub fn run(&self) -> Result<(), WriteError> {
         let mut last_user = None;
+        let mut first = Turn::Due;
         while !self.stop.requested() {
             if !self.work_to_do()? {
                 self.rest();
                 continue;
             }
-            let claims = self.claim()?;
-            if !claims.is_empty() {
-                self.hand_over(claims);
+            let claimed = self.claim(first)?;
+            // The queue has room for one batch at most times: then the kinds take turns from claim to claim.
+            first = first.other();
+            let idle = claimed.claims.is_empty();
+            self.hand_over(claimed.claims);
+            if !claimed.none_pending {
                 continue;
             }
             let round = self.plan(last_user)?;
-            if round == Round::default() && last_user.is_none() {
+            if idle && round == Round::default() {
                 // Somebody else was faster, or the work was deleted.
                 self.rest();
             }
@@ -78,11 +82,11 @@ impl Planner {
         })
     }
 
-    fn claim(&self) -> Result<Vec<Claim>, WriteError> {
+    fn claim(&self, first: Turn) -> Result<Claimed, WriteError> {
         let room = self.queue.capacity().unwrap_or(1) - self.queue.len();
         let scope = self.scope;
         self.writer
-            .call(move |conn| batches::claim(conn, scope, room.max(1), Timestamp::now()))
+            .call(move |conn| batches::claim(conn, scope, room.max(1), first, Timestamp::now()))
     }
 
     fn hand_over(&self, claims: Vec<Claim>) {
@@ -95,11 +99,17 @@ impl Planner {
         }
     }
 
-    /// A turn for the users behind `last_user`.
+    /// A turn for the users behind `last_user`, or for the first ones when nobody is there.
     fn plan(&self, last_user: Option<i64>) -> Result<Round, WriteError> {
         let (scope, cut) = (self.scope, self.cut);
-        self.writer
-            .call(move |conn| batches::plan(conn, scope, cut, last_user, Timestamp::now()))
+        self.writer.call(move |conn| {
+            let now = Timestamp::now();
+            let round = batches::plan(conn, scope, cut, last_user, now)?;
+            match (round.last_user, last_user) {
+                (None, Some(_)) => batches::plan(conn, scope, cut, None, now),
+                _ => Ok(round),
+            }
+        })
     }
 
     /// Waits for a reason to look again.

@@ -101,6 +101,8 @@ struct Attempt<'a> {
     /// The answer that made the last record dead, until the gate has counted it.
     refusal: Option<Answer>,
     sent: u64,
+    /// Time that the gate held it up, which is no work.
+    held: Duration,
 }
 
 /// Whether the batch is still this worker's to go on with.
@@ -141,6 +143,7 @@ impl<'a> Attempt<'a> {
             unsettled: false,
             refusal: None,
             sent: 0,
+            held: Duration::ZERO,
         }
     }
 
@@ -153,7 +156,7 @@ impl<'a> Attempt<'a> {
         if self.await_settled()? == Go::Away {
             return Ok(());
         }
-        self.finish(start.elapsed())
+        self.finish(start.elapsed().saturating_sub(self.held))
     }
 
     /// Sends what there is of `left`, page by page.
@@ -185,6 +188,7 @@ impl<'a> Attempt<'a> {
                 PageEnd::Held => {
                     // While the gate has not closed yet, what was not sent is not sent again at once.
                     self.shared.stop.wait(AFTER_HOLD);
+                    self.held += AFTER_HOLD;
                     above_last
                 }
                 PageEnd::Through if full => above_last,
@@ -200,7 +204,9 @@ impl<'a> Attempt<'a> {
             if self.await_settled()? == Go::Away {
                 return Ok(Go::Away);
             }
+            let start = Instant::now();
             self.shared.gate.wait();
+            self.held += start.elapsed();
         }
         Ok(match self.shared.stop.requested() {
             true => Go::Away,

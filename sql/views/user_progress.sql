@@ -22,4 +22,3 @@ SELECT user_id, records, 0, 0, 0, 0, 0, 0, NULL
 UNION ALL
 SELECT NULL, 0, 0, 0, 0, userless, 0, 0, NULL
   FROM delivery_total WHERE userless > 0
- ORDER BY user_id

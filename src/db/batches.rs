@@ -244,7 +244,36 @@ fn insert_batch(
         })
 }
 
-/// Takes up to `batches` batches for workers: FAILED ones that are due, then PENDING ones.
+/// Whose turn it is to be claimed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Turn {
+    /// FAILED ones that are due.
+    Due,
+    /// PENDING ones.
+    Pending,
+}
+
+impl Turn {
+    /// The other one.
+    pub fn other(self) -> Turn {
+        match self {
+            Turn::Due => Turn::Pending,
+            Turn::Pending => Turn::Due,
+        }
+    }
+}
+
+/// What was claimed.
+#[derive(Debug)]
+pub struct Claimed {
+    /// For the workers, in this order.
+    pub claims: Vec<Claim>,
+    /// No batch was PENDING: it is time to plan.
+    pub none_pending: bool,
+}
+
+/// Takes up to `batches` batches for workers. The two kinds take turns, and either gets the turns that the other leaves:
+/// neither new records nor retries wait for the end of the others.
 ///
 /// # Errors
 /// SQLite's.
@@ -252,34 +281,64 @@ pub fn claim(
     conn: &Connection,
     scope: Scope,
     batches: usize,
+    first: Turn,
     now: Timestamp,
-) -> rusqlite::Result<Vec<Claim>> {
-    let due = scope.due_by.unwrap_or(now).to_string();
+) -> rusqlite::Result<Claimed> {
+    let due = due_batches(conn, scope, batches, now)?;
+    let pending = pending_batches(conn, scope, batches)?;
+    let none_pending = pending.is_empty();
+    let ids = match first {
+        Turn::Due => in_turn(due, pending),
+        Turn::Pending => in_turn(pending, due),
+    };
     let mut claims = Vec::new();
-    let mut statement = conn.prepare_cached(include_str!("../../sql/claim/due_batches.sql"))?;
-    let mut ids: Vec<i64> = statement
+    for id in ids.take(batches) {
+        claims.extend(claim_batch(conn, id, now)?);
+    }
+    Ok(Claimed {
+        claims,
+        none_pending,
+    })
+}
+
+fn due_batches(
+    conn: &Connection,
+    scope: Scope,
+    batches: usize,
+    now: Timestamp,
+) -> rusqlite::Result<Vec<i64>> {
+    conn.prepare_cached(include_str!("../../sql/claim/due_batches.sql"))?
         .query_map(
             named_params! {
-                ":due": due,
+                ":due": scope.due_by.unwrap_or(now).to_string(),
                 ":user": scope.user,
                 ":batches": batches as i64,
             },
             |row| row.get(0),
         )?
-        .collect::<rusqlite::Result<_>>()?;
-    let mut statement = conn.prepare_cached(include_str!("../../sql/claim/pending_batches.sql"))?;
-    let room = batches - ids.len();
-    let pending = statement.query_map(
-        named_params! {":user": scope.user, ":batches": room as i64},
-        |row| row.get(0),
-    )?;
-    for id in pending {
-        ids.push(id?);
-    }
-    for id in ids {
-        claims.extend(claim_batch(conn, id, now)?);
-    }
-    Ok(claims)
+        .collect()
+}
+
+fn pending_batches(conn: &Connection, scope: Scope, batches: usize) -> rusqlite::Result<Vec<i64>> {
+    conn.prepare_cached(include_str!("../../sql/claim/pending_batches.sql"))?
+        .query_map(
+            named_params! {":user": scope.user, ":batches": batches as i64},
+            |row| row.get(0),
+        )?
+        .collect()
+}
+
+/// One of the first, one of the second, and so on; then the rest of the longer.
+fn in_turn(first: Vec<i64>, second: Vec<i64>) -> impl Iterator<Item = i64> {
+    let (mut first, mut second) = (first.into_iter(), second.into_iter());
+    let mut turn = false;
+    std::iter::from_fn(move || {
+        turn = !turn;
+        match turn {
+            true => first.next().or_else(|| second.next()),
+            false => second.next().or_else(|| first.next()),
+        }
+    })
 }
 
 fn claim_batch(conn: &Connection, batch: i64, now: Timestamp) -> rusqlite::Result<Option<Claim>> {

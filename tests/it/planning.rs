@@ -1,6 +1,7 @@
 //! Planning: which records become which batch, in which order, and that none is planned twice.
 
 use crate::harness::{Api, Site, eventually};
+use ferryd::server::Answer;
 use std::time::{Duration, Instant};
 
 const BATCHES: &str = "SELECT user_id, batch_offset, batch_size, start_id, end_id FROM processing_batch_status ORDER BY 1, 2";
@@ -245,4 +246,23 @@ fn a_short_batch_goes_when_it_has_lingered() {
     assert!(lingered >= Duration::from_millis(390), "{lingered:?}");
     assert_eq!(daemon.terminate().0, 0);
     assert_eq!(site.shell(BATCHES), "1 0 2 1 2");
+}
+
+#[test]
+fn new_records_and_retries_take_turns_when_there_are_more_of_both_than_the_api_can_take() {
+    let api = Api::answering(|seen, request| {
+        request.sleep(Duration::from_millis(1));
+        Answer::status(if seen.record < 1000 { 500 } else { 200 })
+    });
+    let toml = "[batch]\nsize = 1\n[workers]\nthreads = 1\nqueue = 1\n[retry]\ninterval = \"1ms\"\nbackoff = 1.0\nmax_attempts = 0\n";
+    let site = Site::with(&api, toml);
+    site.import(1, 1..=100);
+    let _daemon = site.daemon();
+    eventually("all of user 1 wait for a retry", || api.seen().len() > 150);
+    site.import(2, 1000..1200);
+    site.await_delivered(200);
+    let order = api.order();
+    let first_new = order.iter().position(|id| *id >= 1000).unwrap();
+    let retries = order[first_new..].iter().filter(|id| **id < 1000).count();
+    assert!((100..=400).contains(&retries), "{retries} beside 200");
 }

@@ -273,12 +273,8 @@ fn no_view_reads_all_records_or_all_batches() {
             });
             scans.retain(|scan| !VIEWS_MAY_SCAN.iter().any(|may| scan.starts_with(may)));
             assert!(scans.is_empty(), "{}: {plan:#?}", file.name);
-            // Only the RUNNING batches are grouped.
-            let sorts = plan
-                .iter()
-                .any(|line| line.contains("TEMP B-TREE FOR ORDER BY"));
-            let one_row = file.object() == "user_progress";
-            assert!(!sorts || one_row, "{} sorts: {plan:#?}", file.name);
+            let sorts = plan.iter().any(|line| line.contains("FOR ORDER BY"));
+            assert!(!sorts, "{} sorts: {plan:#?}", file.name);
         }
     }
 }

@@ -262,3 +262,23 @@ fn a_command_whose_commit_is_slow_to_sync_is_answered_well_within_a_second() {
     assert!(took < 0.7, "{took} s");
     assert_eq!(daemon.terminate().0, 0);
 }
+
+#[test]
+fn the_time_that_a_batch_waits_at_the_gate_is_no_work() {
+    let api = Api::accepting();
+    let site = Site::with(&api, ONE_WORKER);
+    site.import(1, 1..=3);
+    site.run(&["pause"]).assert_code(0);
+    let _daemon = site.daemon();
+    site.assert_held(&api, 0);
+    let held = std::time::Instant::now();
+    let pause = Duration::from_secs(1);
+    eventually("the batch was held", || held.elapsed() > pause);
+    site.run(&["resume"]).assert_code(0);
+    site.await_delivered(3);
+    eventually("the batch has ended", || {
+        site.value::<i64>("SELECT success_batches FROM delivery_summary") == 1
+    });
+    let busy: i64 = site.value("SELECT busy_ms FROM processing_batch_status");
+    assert!(busy < 900, "{busy} ms of work");
+}
