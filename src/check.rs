@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use crate::config::{Config, Loaded};
 use crate::db::records::Loader;
-use crate::db::{self, OpenError, schema};
+use crate::db::{self, OpenError, place, schema};
 use crate::endpoint;
 use crate::exit;
 use crate::output::say;
@@ -99,10 +99,7 @@ fn permissions(database: &Path) -> anyhow::Result<String> {
         Access::READ_OK | Access::WRITE_OK | Access::EXEC_OK,
     )
     .map_err(|error| denied(format!("directory {}: {error}", directory.display())))?;
-    if database.exists() {
-        access(database, Access::READ_OK | Access::WRITE_OK)
-            .map_err(|error| denied(error.to_string()))?;
-    }
+    place::check_access(database)?;
     Ok(format!("{} can be read and written", database.display()))
 }
 

@@ -4,11 +4,11 @@
 //! UNKNOWN; outcomes are committed; batches go back to PENDING; the -wal is checkpointed. Nothing that was answered is
 //! forgotten.
 
+mod file;
+
 use anyhow::Context;
 use crossbeam_channel::{Receiver, RecvTimeoutError, Sender, bounded, unbounded};
-use rusqlite::Connection;
 use std::io::PipeWriter;
-use std::path::Path;
 use std::sync::Arc;
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
@@ -16,18 +16,14 @@ use std::time::{Duration, Instant};
 use crate::batch::Claim;
 use crate::config::Config;
 use crate::db::batches::{self, Cut, Scope};
-use crate::db::holders;
 use crate::db::pool::Readers;
-use crate::db::records::Loader;
 use crate::db::writer::Writer;
-use crate::db::{self, pool, steer, summary};
 use crate::endpoint::Endpoint;
-use crate::gate::{self, Change, Gate, Sign};
+use crate::gate::{self, Change, Gate};
 use crate::lock::InstanceLock;
 use crate::planner::Planner;
 use crate::steward::{self, Steward};
 use crate::stop::{Stop, StopSource};
-use crate::time::Timestamp;
 use crate::timer::Timer;
 use crate::wake::{Waker, Watcher};
 use crate::worker::{self, Shared};
@@ -72,7 +68,7 @@ impl Daemon {
     pub fn start(config: &Config, scope: Scope, stop: &Stop) -> anyhow::Result<Daemon> {
         let workers = config.workers.threads;
         let endpoint = Endpoint::new(&config.api, config.require_url()?, workers)?;
-        let file = open_file(config, stop)?;
+        let file = file::open(config, stop)?;
         let readers = file.readers;
 
         let (writer_deadline, deadline) = bounded(0);
@@ -93,6 +89,7 @@ impl Daemon {
         let gate = Arc::new(gate);
         let shared = Arc::new(Shared {
             endpoint,
+            database: config.database.path.clone(),
             readers: readers.clone(),
             loader: file.loader,
             writer: writer.clone(),
@@ -103,6 +100,7 @@ impl Daemon {
             stop: stop.clone(),
         });
         let planner = Planner {
+            database: config.database.path.clone(),
             readers: readers.clone(),
             writer: writer.clone(),
             queue,
@@ -210,64 +208,6 @@ impl Daemon {
         }
         freed.context("batches could not be freed; the next start does it")?;
         Ok(())
-    }
-}
-
-/// A database that is this process's to work on.
-struct File {
-    lock: InstanceLock,
-    conn: Connection,
-    readers: Readers,
-    loader: Loader,
-    instance: String,
-    sign: Sign,
-    /// How long a closed gate must not be probed yet.
-    probe_in: Duration,
-}
-
-/// Locks the file, sets it up, and frees what a dead process left RUNNING.
-fn open_file(config: &Config, stop: &Stop) -> anyhow::Result<File> {
-    let path = &config.database.path;
-    let lock = InstanceLock::take(path)?;
-    db::set_up(path)?;
-    let conn = db::open_writer(path, config.database.durability)?;
-    let rescued = rescue(&conn, path, stop)?;
-    if rescued > 0 {
-        log::info!("Freed batches that an earlier process left running. batches={rescued}");
-    }
-    let loader = Loader::new(config.api.body.iter().map(|(_, column)| column.as_str()));
-    loader.check(&conn)?;
-    let (sign, probe_at) = steer::load_gate(&conn)?;
-    let probe_in = probe_at.map_or(Duration::ZERO, |at| at.after(Timestamp::now()));
-    // Page loads are short, so that a few readers serve many workers.
-    let readers = config.workers.threads.clamp(2, 8) + 2;
-    Ok(File {
-        lock,
-        readers: pool::open(path.clone(), readers)?,
-        loader,
-        instance: summary::instance_id(&conn)?,
-        sign,
-        probe_in,
-        conn,
-    })
-}
-
-/// Waits as long as another program holds the write lock.
-fn rescue(conn: &Connection, path: &Path, stop: &Stop) -> anyhow::Result<usize> {
-    let mut warned = false;
-    loop {
-        let error = match batches::rescue(conn) {
-            Err(error) if db::is_locked(&error) => error,
-            rescued => return Ok(rescued?),
-        };
-        if !warned {
-            warned = true;
-            let holders = holders::writers(path);
-            log::warn!("The database is locked; the start waits for it. holders=\"{holders}\"");
-        }
-        if stop.wait(Duration::from_millis(10)) {
-            return Err(error).context("stopped while another program held the write lock");
-        }
     }
 }
 

@@ -5,7 +5,9 @@
 //! before anything is written to it.
 
 pub mod batches;
+pub mod fault;
 pub mod holders;
+pub mod place;
 pub mod pool;
 pub mod records;
 pub mod schema;
@@ -20,6 +22,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use crate::config::Durability;
+pub use fault::{Damaged, REPAIR};
 
 /// `PRAGMA application_id` of a ferryd file: "FERY".
 pub const APPLICATION_ID: i32 = 0x4645_5259;
@@ -112,25 +115,6 @@ pub enum OpenError {
     },
 }
 
-/// What to do about a damaged file.
-pub const REPAIR: &str = "restore a backup, or save what is left with `sqlite3 FILE .recover`";
-
-/// A damaged page was met after the file had been opened.
-#[derive(Debug, Clone, thiserror::Error)]
-#[error("the database is damaged ({0}); {REPAIR}")]
-pub struct Damaged(String);
-
-impl Damaged {
-    /// The damage that an error of SQLite's tells of, if it does.
-    pub fn of(error: &rusqlite::Error) -> Option<Damaged> {
-        let damaged = matches!(
-            error.sqlite_error_code(),
-            Some(ErrorCode::DatabaseCorrupt | ErrorCode::NotADatabase)
-        );
-        damaged.then(|| Damaged(error.to_string()))
-    }
-}
-
 impl OpenError {
     /// Sorts SQLite's errors into those above.
     pub fn of(path: &Path, source: rusqlite::Error) -> OpenError {
@@ -181,6 +165,7 @@ pub fn needs_set_up(path: &Path) -> Result<bool, OpenError> {
 /// # Errors
 /// When there is no such file, or it cannot be opened for writing.
 pub fn open_writer(path: &Path, durability: Durability) -> Result<Connection, OpenError> {
+    place::check_access(path)?;
     let conn = open(path, OpenFlags::SQLITE_OPEN_READ_WRITE)?;
     prepare_writer(&conn, durability).map_err(|e| OpenError::of(path, e))?;
     Ok(conn)

@@ -2,6 +2,7 @@
 
 use crate::check::Unreachable;
 use crate::config::ConfigError;
+use crate::db::fault::FREE_SPACE;
 use crate::db::records::NoColumn;
 use crate::db::writer::WriteError;
 use crate::db::{Damaged, OpenError, REPAIR};
@@ -9,6 +10,7 @@ use crate::import::BadLine;
 use crate::init::CannotCreate;
 use crate::journal::BadJournal;
 use crate::lock::LockError;
+use rusqlite::ErrorCode;
 
 /// All done.
 pub const DONE: u8 = 0;
@@ -51,10 +53,20 @@ pub fn message(error: &anyhow::Error) -> String {
             line = format!("{line}: {cause}");
         }
     }
-    if is_damage(error) && !line.contains(REPAIR) {
-        line = format!("{line}; {REPAIR}");
+    match remedy(error) {
+        Some(remedy) if !line.contains(remedy) => format!("{line}; {remedy}"),
+        _ => line,
     }
-    line
+}
+
+/// What to do about an error of SQLite's that can come up in any statement.
+fn remedy(error: &anyhow::Error) -> Option<&'static str> {
+    let is_full = |error: &rusqlite::Error| error.sqlite_error_code() == Some(ErrorCode::DiskFull);
+    let mut sqlite = error.chain().filter_map(|cause| cause.downcast_ref());
+    if is_damage(error) {
+        return Some(REPAIR);
+    }
+    sqlite.any(is_full).then_some(FREE_SPACE)
 }
 
 /// Damage to the file shows only when SQLite comes to the damaged page, in whatever statement that is.

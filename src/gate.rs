@@ -38,6 +38,9 @@ pub struct Sign {
     pub reason: Option<String>,
 }
 
+/// A fault of this machine is probed at least this often: it costs the destination nothing.
+const LOCAL_PROBE: Duration = Duration::from_secs(5);
+
 /// The reason of a gate that is paused.
 pub const PAUSED: &str = "paused by an operator";
 
@@ -144,8 +147,14 @@ pub struct Change {
 }
 
 impl Gate {
-    /// A gate as an earlier process left it: a closed one may be probed after `probe_in`.
-    pub fn new(rules: Rules, sign: Sign, probe_in: Duration, changes: Sender<Change>) -> Gate {
+    /// A gate as an earlier process left it: a closed one may be probed after `probe_in`, or, without that, was closed by
+    /// a fault of this machine.
+    pub fn new(
+        rules: Rules,
+        sign: Sign,
+        probe_in: Option<Duration>,
+        changes: Sender<Change>,
+    ) -> Gate {
         let gate = Gate {
             rules,
             changes,
@@ -226,7 +235,7 @@ impl Gate {
     /// Holds all sending because of a fault of this machine, such as a file that cannot be read; probes find its end.
     pub fn close(&self, reason: &str) {
         let mut hold = self.lock();
-        hold.close(reason, self.rules.probe_interval);
+        hold.close(reason, self.rules.probe_interval.min(LOCAL_PROBE));
         self.unlock(hold);
     }
 

@@ -83,9 +83,11 @@ impl InstanceLock {
             }
             Err(TryLockError::Error(source)) => return Err(io(source)),
         }
-        file.set_len(0)
-            .and_then(|()| file.rewind())
-            .and_then(|()| writeln!(file, "{}", std::process::id()))
+        // Written over what was there, which needs no room on a full disk.
+        let pid = format!("{}\n", std::process::id());
+        file.rewind()
+            .and_then(|()| file.write_all(pid.as_bytes()))
+            .and_then(|()| file.set_len(pid.len() as u64))
             .map_err(io)?;
         Ok(InstanceLock { _file: file })
     }

@@ -1,14 +1,16 @@
 //! The planner: cuts waiting records into batches, claims batches and hands them to the workers.
 //!
 //! It plans only when no batch is PENDING, so that they never pile up, and each round gives every user one turn. Retries
-//! and new records take turns: however many there are of one kind, the other never starves. The bounded queue holds it back; it waits for room there, and it never drops a batch.
+//! and new records take turns: however many there are of one kind, the other never starves. The bounded
+//! queue holds it back; it waits for room there, and it never drops a batch.
 
 use crossbeam_channel::{Receiver, Sender, select};
+use std::path::PathBuf;
 use std::time::Duration;
 
 use crate::batch::Claim;
-use crate::db::Damaged;
 use crate::db::batches::{self, Claimed, Cut, Round, Scope, Turn};
+use crate::db::fault::{self, Damaged};
 use crate::db::pool::Readers;
 use crate::db::writer::{WriteError, Writer};
 use crate::stop::Stop;
@@ -19,6 +21,8 @@ const LOOK_EVERY: Duration = Duration::from_secs(1);
 
 /// What the planner works with.
 pub struct Planner {
+    /// The file, for a second look at what seems damaged.
+    pub database: PathBuf,
     /// Looks whether there is work.
     pub readers: Readers,
     /// Plans and claims.
@@ -43,8 +47,9 @@ impl Planner {
     pub fn run(&self) -> Result<(), WriteError> {
         let mut last_user = None;
         let mut first = Turn::Due;
+        let mut readable = true;
         while !self.stop.requested() {
-            if !self.work_to_do()? {
+            if !self.work_to_do(&mut readable)? {
                 self.rest();
                 continue;
             }
@@ -67,19 +72,31 @@ impl Planner {
     }
 
     /// A file that cannot be read now is read again at the next look, unless it is damaged.
-    fn work_to_do(&self) -> Result<bool, WriteError> {
+    fn work_to_do(&self, readable: &mut bool) -> Result<bool, WriteError> {
         let look = || -> anyhow::Result<bool> {
             let conn = self.readers.get()?;
             let now = Timestamp::now();
             Ok(batches::work_to_do(&conn, self.scope, self.cut, now)?)
         };
-        look().or_else(|error| {
-            if let Some(damaged) = error.downcast_ref().and_then(Damaged::of) {
-                return Err(damaged.into());
+        let found = look();
+        let was_readable = std::mem::replace(readable, found.is_ok());
+        match &found {
+            Err(error) => {
+                let damaged = |error| Damaged::confirmed(&self.database, error);
+                if let Some(damaged) = error.downcast_ref().and_then(damaged) {
+                    return Err(damaged.into());
+                }
+                if was_readable {
+                    let reason = fault::reason(&self.database, error);
+                    log::warn!(
+                        "The database cannot be read: {reason}. It is read again by itself."
+                    );
+                }
             }
-            log::warn!("The database cannot be read; trying again. error={error:#}");
-            Ok(false)
-        })
+            Ok(_) if !was_readable => log::info!("The database can be read again."),
+            Ok(_) => {}
+        }
+        Ok(found.unwrap_or(false))
     }
 
     fn claim(&self, first: Turn) -> Result<Claimed, WriteError> {

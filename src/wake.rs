@@ -1,7 +1,6 @@
 //! The watcher: notices that somebody wrote to the file, and wakes the planner.
 //!
-//! Once a second it also makes sure that the path still leads to the file that is open: SQLite goes on "working" on a
-//! deleted one, and what it says is delivered would be lost.
+//! Once a second it also looks whether the place of the file still allows sending, and closes the gate while it does not.
 //!
 //! It only ever says "look again": whether there is work is for the planner to read from the file. It watches the -wal
 //! with inotify, and looks once a second all the same, so that a lost event costs a second and not a record.
@@ -12,12 +11,12 @@ use rustix::fs::inotify;
 use std::io::PipeReader;
 use std::mem::MaybeUninit;
 use std::os::fd::OwnedFd;
-use std::os::unix::fs::MetadataExt;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use crate::db;
+use crate::db::place::Place;
 use crate::gate::Gate;
 use crate::stop::Stop;
 
@@ -59,32 +58,31 @@ impl Waker {
 pub struct Watcher {
     inotify: Option<OwnedFd>,
     stopped: PipeReader,
-    database: PathBuf,
-    /// Device and inode of the file that is open.
-    identity: Option<(u64, u64)>,
+    place: Place,
     gate: Arc<Gate>,
 }
 
 impl Watcher {
     /// Watches until the writing end of `stopped` is closed. Where inotify cannot be had, looking once a second remains.
-    /// A file that is lost closes the gate until it is back.
+    /// The first look at the file's place is taken here, before anything is sent.
     pub fn new(database: &Path, stopped: PipeReader, gate: Arc<Gate>) -> Watcher {
         let inotify = watch(database)
             .inspect_err(|error| {
                 log::warn!("inotify cannot be used; new rows are found by looking once a second. error={error}");
             })
             .ok();
-        Watcher {
+        let mut watcher = Watcher {
             inotify,
             stopped,
-            database: database.to_path_buf(),
-            identity: identity(database),
+            place: Place::of(database),
             gate,
-        }
+        };
+        watcher.look_at_place();
+        watcher
     }
 
     /// Wakes them until the stop.
-    pub fn run(&self, stop: &Stop, wakers: &[Waker]) {
+    pub fn run(mut self, stop: &Stop, wakers: &[Waker]) {
         let wake_all = || wakers.iter().for_each(Waker::wake);
         let mut looked = Instant::now();
         let mut looks = WHILE_SYNCING.iter();
@@ -92,7 +90,7 @@ impl Watcher {
             let event = self.wait(looks.next().copied().unwrap_or(POLL));
             if looked.elapsed() >= POLL {
                 looked = Instant::now();
-                self.check_identity();
+                self.look_at_place();
             }
             wake_all();
             if !event {
@@ -108,16 +106,13 @@ impl Watcher {
         }
     }
 
-    fn check_identity(&self) {
-        let fault = match identity(&self.database) {
-            found if found == self.identity => None,
-            None => Some("deleted or moved away"),
-            Some(_) => Some("replaced by another file"),
-        };
-        let path = self.database.display();
-        self.gate.set_local_fault(fault.map(|what| {
-            format!("the database {path} was {what}; put the same file back, or stop ferryd and restore a backup")
-        }));
+    fn look_at_place(&mut self) {
+        self.gate.set_local_fault(self.place.fault());
+        if let Some(readers) = self.place.new_pin() {
+            log::warn!(
+                "The -wal file cannot be emptied, and grows until an open transaction ends, which belongs to {readers}"
+            );
+        }
     }
 
     /// Waits for an event, the stop, or this long, at most; says whether there was an event.
@@ -144,11 +139,6 @@ impl Watcher {
         let mut buffer = [MaybeUninit::<u8>::uninit(); 4096];
         while rustix::io::read(inotify, &mut buffer).is_ok_and(|(read, _)| !read.is_empty()) {}
     }
-}
-
-fn identity(database: &Path) -> Option<(u64, u64)> {
-    let metadata = std::fs::metadata(database).ok()?;
-    Some((metadata.dev(), metadata.ino()))
 }
 
 fn watch(database: &Path) -> rustix::io::Result<OwnedFd> {

@@ -4,11 +4,12 @@
 //! It holds no reader and no transaction while it sends, and it never sends into the queue it takes from.
 
 use crossbeam_channel::{Receiver, Sender};
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use crate::batch::{Claim, IdRange};
-use crate::db::Damaged;
+use crate::db::fault::{self, Damaged};
 use crate::db::pool::Readers;
 use crate::db::records::Loader;
 use crate::db::settle::{self, Ending, Finished, Source};
@@ -35,6 +36,8 @@ const AFTER_HOLD: Duration = Duration::from_millis(20);
 pub struct Shared {
     /// The API.
     pub endpoint: Endpoint,
+    /// The file, for a second look at what seems damaged.
+    pub database: PathBuf,
     /// Reads records.
     pub readers: Readers,
     /// How to read them.
@@ -168,12 +171,14 @@ impl<'a> Attempt<'a> {
             let page = match self.load(source, range) {
                 Ok(page) => page,
                 Err(error) => {
-                    if let Some(damaged) = error.downcast_ref().and_then(Damaged::of) {
+                    let damaged = |error| Damaged::confirmed(&self.shared.database, error);
+                    if let Some(damaged) = error.downcast_ref().and_then(damaged) {
                         return Err(damaged.into());
                     }
+                    let reason = fault::reason(&self.shared.database, &error);
                     self.shared
                         .gate
-                        .close(&format!("records cannot be read: {error:#}"));
+                        .close(&format!("records cannot be read: {reason}"));
                     continue;
                 }
             };

@@ -47,6 +47,8 @@ pub fn open(path: PathBuf, size: u32) -> Result<Readers, r2d2::Error> {
         .max_lifetime(None)
         .idle_timeout(None)
         .test_on_check_out(false)
+        // Whoever needs a reader says what became of it, once.
+        .error_handler(Box::new(r2d2::NopErrorHandler))
         .connection_timeout(Duration::from_secs(5))
         .thread_pool(Arc::new(scheduled_thread_pool::ScheduledThreadPool::new(1)))
         .build(ReaderManager { path })

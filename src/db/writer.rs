@@ -3,6 +3,12 @@
 //! Others hand it work and are answered after the commit. It takes what is there, does all of it in one transaction and
 //! commits once (group commit). It never answers "done" for work that is not committed, and it never gives up on a
 //! fault that may end by itself: a lock held by another program, a full disk.
+//!
+//! Work runs again after a COMMIT that failed with an I/O error, and that counts nothing twice: in WAL mode a commit is
+//! done when the header of the wal-index is written, which is its last step and memory alone (`walFrames` in SQLite's
+//! wal.c). A COMMIT that failed before it is seen by nobody, and its frames are overwritten by the next one. Only the
+//! recovery of a -wal that no process has open reads such frames as committed: then this process is gone, with what it
+//! would have run again.
 
 use crossbeam_channel::{Receiver, RecvTimeoutError, Sender};
 use rusqlite::{Connection, ErrorCode};
@@ -10,7 +16,8 @@ use std::path::PathBuf;
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
-use super::{Damaged, WAL_LIMIT, holders, is_locked};
+use super::fault::{self, Damaged};
+use super::is_locked;
 use crate::config::Durability;
 
 /// Work in one transaction at most, so that nobody waits long for an answer.
@@ -109,7 +116,6 @@ impl Writer {
                 let database = PathBuf::from(conn.path().unwrap_or_default());
                 let mut desk = Desk {
                     database,
-                    wal_pinned: false,
                     conn,
                     durability,
                     deadline,
@@ -167,8 +173,6 @@ struct Desk {
     deadline: Receiver<()>,
     unsynced_since: Option<Instant>,
     database: PathBuf,
-    /// Whether it was logged that the -wal cannot be emptied.
-    wal_pinned: bool,
 }
 
 impl Desk {
@@ -238,57 +242,35 @@ impl Desk {
                 }
                 Err(error) => error,
             };
-            if let Some(damaged) = Damaged::of(&error) {
+            if let Some(damaged) = Damaged::confirmed(&self.database, &error) {
                 return Err(damaged.into());
             }
-            if !may_end_by_itself(&error) {
+            if !fault::may_end_by_itself(&error) && Damaged::of(&error).is_none() {
                 return Err(WriteError::Refused(error.to_string()));
             }
+            let advice = || fault::advice(&self.database, &error);
             if !warned && (!is_locked(&error) || start.elapsed() >= WARN_OF_LOCK_AFTER) {
                 warned = true;
-                log::warn!("The database cannot be written: {}", self.advice(&error));
+                log::warn!(
+                    "The database cannot be written: {}. Sending waits and goes on by itself.",
+                    advice()
+                );
             }
             let deadline = self.deadline.recv_timeout(RETRY_PAUSE);
             if deadline == Err(RecvTimeoutError::Disconnected) {
-                return Err(WriteError::GivenUp(self.advice(&error)));
+                return Err(WriteError::GivenUp(advice()));
+            }
+            if error.sqlite_error_code() == Some(ErrorCode::DiskFull) {
+                self.reuse_wal();
             }
         }
     }
 
-    /// The fault and what to do about it.
-    fn advice(&self, error: &rusqlite::Error) -> String {
-        match error.sqlite_error_code() {
-            _ if is_locked(error) => {
-                let holders = holders::writers(&self.database);
-                let holders = match holders.as_str() {
-                    "" => "another program".to_string(),
-                    known => known.to_string(),
-                };
-                format!("{holders} holds the write lock. Sending waits until it is released.")
-            }
-            Some(ErrorCode::DiskFull) => {
-                "the disk is full. Sending waits until there is room again.".to_string()
-            }
-            _ => format!("{error}. Sending waits until it can be; see the disk and its mount."),
-        }
-    }
-
-    /// Warns once while a reader keeps the -wal from being emptied.
-    fn watch_wal(&mut self) {
-        let size = holders::wal_size(&self.database);
-        let pinned = size > 2 * WAL_LIMIT as u64;
-        if pinned && !self.wal_pinned {
-            let readers = holders::readers(&self.database);
-            log::warn!(
-                "The -wal file cannot be emptied, because a reader keeps a transaction open: {}. It grows until that ends. bytes={size}",
-                if readers.is_empty() {
-                    "unknown"
-                } else {
-                    &readers
-                }
-            );
-        }
-        self.wal_pinned = pinned;
+    /// What stands in the -wal goes into the database, where it mostly finds room; then the -wal starts anew in the room
+    /// that it has, and outcomes can be written down although the disk is full.
+    fn reuse_wal(&self) {
+        // That it fails on a full disk is no news.
+        let _ = super::checkpoint(&self.conn);
     }
 
     fn commit(&mut self, group: &mut [Box<dyn Task>]) -> rusqlite::Result<()> {
@@ -301,7 +283,6 @@ impl Desk {
         let done = self.transact(group);
         if sync_now {
             self.conn.pragma_update(None, "synchronous", "NORMAL")?;
-            self.watch_wal();
         }
         done?;
         if sync_now || self.durability == Durability::Full {
@@ -331,18 +312,4 @@ impl Desk {
             );
         }
     }
-}
-
-/// Whether waiting may help: the fault lies with the disk or with another program, not with the work or the file.
-fn may_end_by_itself(error: &rusqlite::Error) -> bool {
-    let passing = matches!(
-        error.sqlite_error_code(),
-        Some(
-            ErrorCode::DiskFull
-                | ErrorCode::SystemIoFailure
-                | ErrorCode::ReadOnly
-                | ErrorCode::CannotOpen
-        )
-    );
-    passing || is_locked(error)
 }

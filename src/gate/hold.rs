@@ -55,19 +55,23 @@ struct Refused {
 }
 
 impl Hold {
-    /// As an earlier process left it: a closed gate may be probed after `probe_in`.
-    pub(super) fn new(rules: &Rules, sign: Sign, probe_in: Duration) -> Hold {
+    /// As an earlier process left it: see [`super::Gate::new`].
+    pub(super) fn new(rules: &Rules, sign: Sign, probe_in: Option<Duration>) -> Hold {
         let now = Instant::now();
-        // No hold is longer than allowed, whatever a wrong clock made of it.
-        let probe_at = now
-            .checked_add(probe_in.min(rules.longest_hold))
-            .unwrap_or(now);
         let reason = sign.reason.clone().unwrap_or_default();
-        let closed = matches!(sign.state, State::Closed | State::Probing);
+        let (closed, local_fault) = match (sign.state, probe_in) {
+            (State::Open | State::Paused, _) => (None, None),
+            (State::Closed | State::Probing, None) => (None, Some(reason)),
+            (State::Closed | State::Probing, Some(probe_in)) => {
+                // No hold is longer than allowed, whatever a wrong clock made of it.
+                let probe_at = now.checked_add(probe_in.min(rules.longest_hold));
+                (Some(Closed::new(reason, probe_at.unwrap_or(now))), None)
+            }
+        };
         Hold {
-            closed: closed.then(|| Closed::new(reason, probe_at)),
+            closed,
             paused: sign.state == State::Paused,
-            local_fault: None,
+            local_fault,
             stopping: false,
             limit: rules.workers,
             out: 0,
@@ -202,8 +206,10 @@ impl Hold {
 
     pub(super) fn sign(&self) -> Sign {
         let (state, reason) = match (&self.local_fault, &self.closed) {
+            // A pause outlives the process, so no fault may hide it.
+            (Some(fault), _) if self.paused => (State::Paused, Some(format!("{PAUSED}; {fault}"))),
+            (None, _) if self.paused => (State::Paused, Some(PAUSED.to_string())),
             (Some(fault), _) => (State::Closed, Some(fault.clone())),
-            _ if self.paused => (State::Paused, Some(PAUSED.to_string())),
             (None, None) => (State::Open, None),
             (None, Some(closed)) if closed.probing => (State::Probing, Some(closed.reason.clone())),
             (None, Some(closed)) => (State::Closed, Some(closed.reason.clone())),

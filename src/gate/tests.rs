@@ -16,7 +16,10 @@ fn open_gate(rules: Rules) -> (Gate, Receiver<Change>) {
         state: State::Open,
         reason: None,
     };
-    (Gate::new(rules, sign, Duration::ZERO, changes), receiver)
+    (
+        Gate::new(rules, sign, Some(Duration::ZERO), changes),
+        receiver,
+    )
 }
 
 fn answer(verdict: Verdict, http_status: Option<u16>) -> Answer {
@@ -189,11 +192,11 @@ fn a_closed_gate_stays_closed_over_a_restart_and_is_probed_when_it_is_time() {
     let early = Gate::new(
         RULES,
         sign.clone(),
-        Duration::from_secs(60),
+        Some(Duration::from_secs(60)),
         changes.clone(),
     );
     assert!(early.try_pass().is_none());
-    let gate = Gate::new(RULES, sign, Duration::ZERO, changes);
+    let gate = Gate::new(RULES, sign, Some(Duration::ZERO), changes);
     let _probe = gate.try_pass().expect("it is probed");
     assert!(gate.try_pass().is_none());
 }

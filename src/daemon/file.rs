@@ -1,0 +1,127 @@
+//! Opening the file for a pipeline: the instance lock, the set-up, and freeing what a dead process left RUNNING.
+//!
+//! A fault that may end by itself (a full disk, a lock of another program, a file system mounted read-only) is waited for:
+//! ending with an error would make a supervisor start ferryd over and over. What an operator has to mend is refused.
+
+use anyhow::Context;
+use rusqlite::{Connection, ErrorCode};
+use std::io::ErrorKind;
+use std::path::Path;
+use std::time::Duration;
+
+use crate::config::Config;
+use crate::db::fault::{self, FREE_SPACE, advice};
+use crate::db::pool::Readers;
+use crate::db::records::Loader;
+use crate::db::{self, OpenError, batches, place, pool, steer, summary};
+use crate::gate::Sign;
+use crate::lock::{InstanceLock, LockError};
+use crate::stop::Stop;
+use crate::time::Timestamp;
+
+/// Pause between two tries.
+const PAUSE: Duration = Duration::from_millis(200);
+
+/// A database that is this process's to work on.
+pub(super) struct File {
+    pub(super) lock: InstanceLock,
+    pub(super) conn: Connection,
+    pub(super) readers: Readers,
+    pub(super) loader: Loader,
+    pub(super) instance: String,
+    pub(super) sign: Sign,
+    /// How long a closed gate must not be probed yet; `None` when a fault of the machine had closed it.
+    pub(super) probe_in: Option<Duration>,
+}
+
+/// Locks the file, sets it up, and frees what a dead process left RUNNING.
+///
+/// # Errors
+/// When the file is refused, or the stop comes while a fault is waited for.
+pub(super) fn open(config: &Config, stop: &Stop) -> anyhow::Result<File> {
+    let path = &config.database.path;
+    let lock = patiently(path, stop, || Ok(InstanceLock::take(path)?))?;
+    let conn = patiently(path, stop, || {
+        db::set_up(path)?;
+        let conn = db::open_writer(path, config.database.durability)?;
+        let rescued = batches::rescue(&conn).map_err(|error| OpenError::of(path, error))?;
+        if rescued > 0 {
+            log::info!("Freed batches that an earlier process left running. batches={rescued}");
+        }
+        Ok(conn)
+    })?;
+    let loader = Loader::new(config.api.body.iter().map(|(_, column)| column.as_str()));
+    loader.check(&conn)?;
+    let (sign, probe_at) = steer::load_gate(&conn)?;
+    // Page loads are short, so that a few readers serve many workers.
+    let readers = config.workers.threads.clamp(2, 8) + 2;
+    Ok(File {
+        lock,
+        readers: pool::open(path.clone(), readers)?,
+        loader,
+        instance: summary::instance_id(&conn)?,
+        sign,
+        probe_in: probe_at.map(|at| at.after(Timestamp::now())),
+        conn,
+    })
+}
+
+/// Tries until it works, or fails in a way that waiting does not help.
+fn patiently<T>(
+    path: &Path,
+    stop: &Stop,
+    attempt: impl Fn() -> anyhow::Result<T>,
+) -> anyhow::Result<T> {
+    let mut told = None;
+    loop {
+        let error = match attempt() {
+            Ok(done) => {
+                if told.is_some() {
+                    log::info!("The start goes on.");
+                }
+                return Ok(done);
+            }
+            Err(error) => error,
+        };
+        let Some(reason) = passing_fault(path, &error) else {
+            return Err(error);
+        };
+        if told.as_ref() != Some(&reason) {
+            log::warn!(
+                "The start waits, and goes on by itself: {}: {reason}.",
+                path.display()
+            );
+            told = Some(reason);
+        }
+        if stop.wait(PAUSE) {
+            return Err(error).context("stopped while the start waited");
+        }
+    }
+}
+
+/// Cause and remedy of a fault that may end by itself; `None` for any other error.
+fn passing_fault(path: &Path, error: &anyhow::Error) -> Option<String> {
+    if let Some(LockError::Io { source, .. }) = error.downcast_ref() {
+        return match source.kind() {
+            ErrorKind::StorageFull => Some(format!("the disk is full; {FREE_SPACE}")),
+            ErrorKind::ReadOnlyFilesystem => Some(read_only()),
+            _ => None,
+        };
+    }
+    match error.downcast_ref()? {
+        OpenError::Permission { .. } | OpenError::CannotCreate { .. } => {
+            place::is_read_only(path).then(read_only)
+        }
+        OpenError::Corrupt { .. } => fault::unreadable(path),
+        OpenError::Sqlite { source, .. } => {
+            let passing = fault::may_end_by_itself(source)
+                && source.sqlite_error_code() != Some(ErrorCode::ReadOnly);
+            passing.then(|| advice(path, source))
+        }
+        _ => None,
+    }
+}
+
+fn read_only() -> String {
+    "its file system is mounted read-only; mount it for writing again".into()
+}
