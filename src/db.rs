@@ -4,6 +4,7 @@
 //! would drop SQLite's POSIX locks (<https://sqlite.org/howtocorrupt.html> §2.2). A file that is not ours is refused
 //! before anything is written to it.
 
+pub mod ballast;
 pub mod batches;
 pub mod fault;
 pub mod holders;

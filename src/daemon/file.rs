@@ -7,13 +7,13 @@ use anyhow::Context;
 use rusqlite::{Connection, ErrorCode};
 use std::io::ErrorKind;
 use std::path::Path;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use crate::config::Config;
 use crate::db::fault::{self, FREE_SPACE, advice};
 use crate::db::pool::Readers;
 use crate::db::records::Loader;
-use crate::db::{self, OpenError, batches, place, pool, steer, summary};
+use crate::db::{self, OpenError, ballast, batches, place, pool, steer, summary};
 use crate::gate::Sign;
 use crate::lock::{InstanceLock, LockError};
 use crate::stop::Stop;
@@ -21,6 +21,12 @@ use crate::time::Timestamp;
 
 /// Pause between two tries.
 const PAUSE: Duration = Duration::from_millis(200);
+
+/// How long one try waits for another program's lock: short, for a stop cannot break it off.
+const LOCK_WAIT: Duration = Duration::from_millis(100);
+
+/// What ends within this time is not worth a word: an import takes the lock for a moment.
+const WARN_AFTER: Duration = Duration::from_secs(1);
 
 /// A database that is this process's to work on.
 pub(super) struct File {
@@ -44,6 +50,7 @@ pub(super) fn open(config: &Config, stop: &Stop) -> anyhow::Result<File> {
     let conn = patiently(path, stop, || {
         db::set_up(path)?;
         let conn = db::open_writer(path, config.database.durability)?;
+        conn.busy_timeout(LOCK_WAIT)?;
         let rescued = batches::rescue(&conn).map_err(|error| OpenError::of(path, error))?;
         if rescued > 0 {
             log::info!("Freed batches that an earlier process left running. batches={rescued}");
@@ -72,6 +79,7 @@ fn patiently<T>(
     stop: &Stop,
     attempt: impl Fn() -> anyhow::Result<T>,
 ) -> anyhow::Result<T> {
+    let start = Instant::now();
     let mut told = None;
     loop {
         let error = match attempt() {
@@ -86,12 +94,15 @@ fn patiently<T>(
         let Some(reason) = passing_fault(path, &error) else {
             return Err(error);
         };
-        if told.as_ref() != Some(&reason) {
+        if start.elapsed() >= WARN_AFTER && told.as_ref() != Some(&reason) {
             log::warn!(
                 "The start waits, and goes on by itself: {}: {reason}.",
                 path.display()
             );
             told = Some(reason);
+        }
+        if place::is_full(path) {
+            ballast::give_up(path);
         }
         if stop.wait(PAUSE) {
             return Err(error).context("stopped while the start waited");

@@ -7,13 +7,13 @@ use rustix::fs::{Access, StatVfsMountFlags, access, statvfs};
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
-use super::{OpenError, WAL_LIMIT, beside, holders};
+use super::{OpenError, WAL_LIMIT, ballast, beside, holders};
 
 /// A disk with less room than this, in bytes, is full: a second's outcomes may still come.
 const FULL_BELOW: u64 = 1 << 20;
 
-/// A full disk has room again above this.
-const ROOM_ABOVE: u64 = 2 << 20;
+/// A full disk has room again above this: the ballast is made anew then.
+const ROOM_ABOVE: u64 = FULL_BELOW + ballast::SIZE;
 
 /// A -wal of more bytes than this is not emptied any more: in normal work it stays below half of it.
 const PINNED_ABOVE: u64 = 2 * WAL_LIMIT as u64;
@@ -77,11 +77,12 @@ impl Place {
                 "the file system of {database} is mounted read-only; mount it for writing again"
             ));
         }
-        let limit = match self.full {
-            true => ROOM_ABOVE,
-            false => FULL_BELOW,
+        self.full = match room(&self.database) {
+            Some(room) if room < FULL_BELOW => true,
+            // Without its ballast it stays full, for what is free now may be the ballast's room.
+            Some(room) if room < ROOM_ABOVE && self.full => true,
+            _ => !ballast::keep(&self.database),
         };
-        self.full = room(&self.database).is_some_and(|room| room < limit);
         let least = ROOM_ABOVE >> 20;
         self.full
             .then(|| format!("the disk of {database} is full; free at least {least} MiB"))

@@ -17,7 +17,7 @@ use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
 use super::fault::{self, Damaged};
-use super::is_locked;
+use super::{ballast, is_locked};
 use crate::config::Durability;
 
 /// Work in one transaction at most, so that nobody waits long for an answer.
@@ -261,14 +261,15 @@ impl Desk {
                 return Err(WriteError::GivenUp(advice()));
             }
             if error.sqlite_error_code() == Some(ErrorCode::DiskFull) {
-                self.reuse_wal();
+                self.make_room();
             }
         }
     }
 
-    /// What stands in the -wal goes into the database, where it mostly finds room; then the -wal starts anew in the room
+    /// The ballast is given up, and what stands in the -wal goes into the database: then the -wal starts anew in the room
     /// that it has, and outcomes can be written down although the disk is full.
-    fn reuse_wal(&self) {
+    fn make_room(&self) {
+        ballast::give_up(&self.database);
         // That it fails on a full disk is no news.
         let _ = super::checkpoint(&self.conn);
     }

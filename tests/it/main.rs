@@ -8,6 +8,7 @@ mod background;
 mod commands;
 mod configuration;
 mod explain;
+mod faults;
 mod file;
 mod gate;
 mod harness;

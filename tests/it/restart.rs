@@ -161,28 +161,6 @@ pub fn lock(site: &Site) -> Connection {
 }
 
 #[test]
-fn while_another_program_holds_the_write_lock_sending_waits_and_then_goes_on() {
-    let api = slow_api();
-    let site = Site::with(&api, "[workers]\nthreads = 3\n[batch]\nsize = 100\n");
-    site.import(1, 1..=1500);
-    let daemon = site.daemon();
-    eventually("some came", || api.seen().len() >= 50);
-    let lock = lock(&site);
-    let before = api.seen().len();
-    daemon.await_log("The database cannot be written");
-    let meanwhile = api.seen().len() - before;
-    // One whose outcome cannot be written, and one beyond.
-    assert!(meanwhile <= 2 * 3, "{meanwhile} were sent meanwhile");
-    lock.execute_batch("COMMIT").unwrap();
-    daemon.await_log("The database can be written again");
-    site.await_delivered(1500);
-    assert_eq!(daemon.terminate().0, 0);
-    api.assert_each_once(1..=1500);
-    let warnings = std::fs::read_to_string(site.path("daemon.log")).unwrap();
-    assert_eq!(warnings.matches("cannot be written").count(), 1);
-}
-
-#[test]
 fn a_second_daemon_on_the_same_file_is_refused_and_disturbs_nothing() {
     let door = Door::closed();
     let api = holding(&door, |record| record == 4);

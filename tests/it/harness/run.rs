@@ -68,28 +68,49 @@ fn wait_with_deadline(child: Child) -> Output {
 pub struct Daemon {
     child: Child,
     log: PathBuf,
+    /// Bytes of the log that earlier daemons wrote.
+    logged_before: usize,
 }
 
 impl Daemon {
     #[track_caller]
-    pub fn start(mut command: Command, log: PathBuf) -> Daemon {
-        let before = std::fs::read_to_string(&log).unwrap_or_default().len();
+    pub fn start(command: Command, log: PathBuf) -> Daemon {
+        let mut daemon = Daemon::spawn(command, log);
+        daemon.await_ready();
+        daemon
+    }
+
+    /// Does not wait until it is ready.
+    pub fn spawn(mut command: Command, log: PathBuf) -> Daemon {
+        let logged_before = std::fs::read_to_string(&log).unwrap_or_default().len();
         let file = std::fs::File::options()
             .create(true)
             .append(true)
             .open(&log)
             .unwrap();
         command.stdout(Stdio::null()).stderr(file);
-        let mut daemon = Daemon {
+        Daemon {
             child: command.spawn().unwrap(),
             log,
-        };
+            logged_before,
+        }
+    }
+
+    #[track_caller]
+    pub fn await_ready(&mut self) {
         eventually("the daemon is ready", || {
-            let ended = daemon.child.try_wait().unwrap();
-            assert!(ended.is_none(), "it ended: {}", daemon.log());
-            daemon.log()[before..].contains("Ready.")
+            let ended = self.child.try_wait().unwrap();
+            assert!(ended.is_none(), "it ended: {}", self.log());
+            self.log()[self.logged_before..].contains("Ready.")
         });
-        daemon
+    }
+
+    /// The most memory that it ever had, in bytes.
+    pub fn peak_memory(&self) -> u64 {
+        let status = std::fs::read_to_string(format!("/proc/{}/status", self.pid())).unwrap();
+        let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:"));
+        let kib = line.unwrap().trim().strip_suffix(" kB").unwrap();
+        kib.parse::<u64>().unwrap() * 1024
     }
 
     /// All that it has logged, earlier daemons of the site included.

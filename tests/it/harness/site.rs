@@ -10,13 +10,27 @@ use super::{Api, DEADLINE, Daemon, Ran, eventually};
 /// A directory with a `ferryd.toml`, where the executable runs.
 pub struct Site {
     directory: tempfile::TempDir,
+    database: &'static str,
 }
 
 impl Site {
     /// Points at no API yet.
     pub fn new() -> Site {
-        let directory = tempfile::tempdir().unwrap();
-        Site { directory }
+        Site {
+            directory: tempfile::tempdir().unwrap(),
+            database: "ferryd.db",
+        }
+    }
+
+    /// The same with the database in a directory of its own, `disk`, whose faults are not those of the log.
+    pub fn with_disk(api: &Api, toml: &str) -> Site {
+        let mut site = Site::with(
+            api,
+            &format!("[database]\npath = \"disk/ferryd.db\"\n{toml}"),
+        );
+        site.database = "disk/ferryd.db";
+        std::fs::create_dir(site.path("disk")).unwrap();
+        site
     }
 
     /// Points at this API, with further TOML lines: whole sections other than `[api]`. The gate stays out of the way of
@@ -41,7 +55,7 @@ impl Site {
     }
 
     pub fn database(&self) -> PathBuf {
-        self.path("ferryd.db")
+        self.path(self.database)
     }
 
     /// The executable with these arguments, in this directory, with no settings from the environment.

@@ -4,6 +4,7 @@ use super::chance::Chance;
 use super::owner::Owner;
 use super::world::{End, Run, World};
 use crate::harness::eventually;
+use crate::rights::skip;
 use std::process::Command;
 
 /// A call (SQLite may be built with either way to sync), and the times, counted by thread, at whose entry the whole
@@ -22,7 +23,7 @@ const WORKERS: usize = 3;
 fn a_kill_at_a_chosen_system_call_loses_nothing() {
     let strace = Command::new("strace").args(["-qq", "true"]).output();
     if !strace.is_ok_and(|ran| ran.status.success()) {
-        eprintln!("SKIPPED: strace is not installed, or may not trace");
+        skip("strace is not installed, or may not trace");
         return;
     }
     let mut chance = Chance::of_the_day("kills at system calls");

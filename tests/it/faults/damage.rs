@@ -1,0 +1,44 @@
+//! Damage that comes while the daemon is at work.
+
+use std::os::unix::fs::FileExt;
+
+use super::{SETTINGS, WORKERS, await_work};
+use crate::harness::{Api, Door, Site, eventually};
+use ferryd::server::Answer;
+use std::sync::Arc;
+
+#[test]
+fn damage_under_the_daemon_ends_it_with_cause_and_remedy_and_nothing_is_made_up() {
+    let door = Door::closed();
+    let held = Arc::clone(&door);
+    let api = Api::answering(move |_, _| {
+        held.pass();
+        Answer::status(200)
+    });
+    let site = Site::with(&api, SETTINGS);
+    site.import(1, 1..=3000);
+    site.write("PRAGMA wal_checkpoint(TRUNCATE)");
+    let root = "SELECT rootpage FROM sqlite_schema WHERE name = 'user_record'";
+    let root = site.value::<i64>(root) as u64;
+    let daemon = site.daemon();
+    eventually("requests wait for their answers", || door.waiting() > 0);
+    let file = std::fs::File::options().write(true).open(site.database());
+    file.unwrap()
+        .write_all_at(&[0xaa; 4096], (root - 1) * 4096)
+        .unwrap();
+    door.open();
+    assert_eq!(daemon.await_end(), 65);
+    let log = std::fs::read_to_string(site.path("daemon.log")).unwrap();
+    assert!(log.contains("the database is damaged"), "{log}");
+    assert!(log.contains("restore a backup"), "{log}");
+    let delivered = site.value::<i64>("SELECT delivered FROM delivery_summary") as usize;
+    let sent = await_work_or_less(&api);
+    assert!(delivered <= sent && sent <= delivered + 2 * WORKERS);
+}
+
+fn await_work_or_less(api: &Api) -> usize {
+    match api.seen().len() {
+        few if few < 40 => few,
+        _ => await_work(api),
+    }
+}

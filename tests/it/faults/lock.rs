@@ -1,0 +1,53 @@
+//! The write lock, held by another program for as long as it likes.
+
+use std::time::Duration;
+
+use super::{SETTINGS, WORKERS, assert_goes_on_within, assert_unharmed, await_work, slow_api};
+use super::{assert_nothing_is_sent, times_logged};
+use crate::harness::{Daemon, Site};
+use crate::restart::lock;
+
+const AFTER_RELEASE: Duration = Duration::from_secs(5);
+
+/// The test's own process holds the lock.
+fn holder() -> String {
+    format!("(pid {}) holds the write lock", std::process::id())
+}
+
+#[test]
+fn while_another_program_holds_the_write_lock_sending_waits_and_names_it() {
+    let api = slow_api();
+    let site = Site::with(&api, SETTINGS);
+    site.import(1, 1..=600);
+    site.import(2, 601..=1200);
+    let daemon = site.daemon();
+    await_work(&api);
+    let lock = lock(&site);
+    let before = api.seen().len();
+    daemon.await_log(&holder());
+    assert_nothing_is_sent(&api);
+    let meanwhile = api.seen().len() - before;
+    // One whose outcome cannot be written, and one beyond.
+    assert!(meanwhile <= 2 * WORKERS, "{meanwhile} were sent meanwhile");
+    lock.execute_batch("COMMIT").unwrap();
+    assert_goes_on_within(AFTER_RELEASE, &api);
+    daemon.await_log("The database can be written again");
+    assert_unharmed(&site, &api, daemon, 1200);
+    assert_eq!(times_logged(&site, "cannot be written"), 1);
+}
+
+#[test]
+fn a_start_waits_for_the_write_lock_and_names_who_holds_it() {
+    let api = slow_api();
+    let site = Site::with(&api, SETTINGS);
+    site.import(1, 1..=100);
+    let lock = lock(&site);
+    let mut daemon = Daemon::spawn(site.ferryd(&["run"]), site.path("daemon.log"));
+    daemon.await_log("The start waits");
+    daemon.await_log(&holder());
+    lock.execute_batch("COMMIT").unwrap();
+    assert_goes_on_within(AFTER_RELEASE, &api);
+    daemon.await_ready();
+    assert_unharmed(&site, &api, daemon, 100);
+    assert_eq!(times_logged(&site, "The start waits"), 1);
+}
