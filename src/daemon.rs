@@ -15,6 +15,7 @@ use std::time::{Duration, Instant};
 
 use crate::batch::Claim;
 use crate::config::Config;
+use crate::db::Damaged;
 use crate::db::batches::{self, Cut, Scope};
 use crate::db::pool::Readers;
 use crate::db::writer::Writer;
@@ -166,6 +167,12 @@ impl Daemon {
     /// Whether nothing is sent for now, not even a probe.
     pub fn is_held(&self) -> bool {
         self.shared.gate.is_shut()
+    }
+
+    /// Whether an error of reading the file shows damage, and no fault that may end by itself.
+    pub fn is_damage(&self, error: &anyhow::Error) -> bool {
+        let found = |error| Damaged::confirmed(&self.shared.database, error);
+        error.downcast_ref().and_then(found).is_some()
     }
 
     /// Stops everything in order.

@@ -168,7 +168,16 @@ pub fn needs_set_up(path: &Path) -> Result<bool, OpenError> {
 pub fn open_writer(path: &Path, durability: Durability) -> Result<Connection, OpenError> {
     place::check_access(path)?;
     let conn = open(path, OpenFlags::SQLITE_OPEN_READ_WRITE)?;
-    prepare_writer(&conn, durability).map_err(|e| OpenError::of(path, e))?;
+    let mode = prepare_writer(&conn, durability).map_err(|e| OpenError::of(path, e))?;
+    if mode != "wal" {
+        // Without one a failed COMMIT may have happened, which the writer relies on that it cannot.
+        return Err(OpenError::Foreign {
+            path: path.to_path_buf(),
+            reason: format!(
+                "SQLite keeps no -wal there, but journal mode {mode}; ferryd needs a local disk"
+            ),
+        });
+    }
     Ok(conn)
 }
 
@@ -225,19 +234,20 @@ fn keep_wal(conn: &Connection) -> rusqlite::Result<()> {
     Ok(())
 }
 
-fn prepare_writer(conn: &Connection, durability: Durability) -> rusqlite::Result<()> {
+/// Returns the journal mode that the file has now.
+fn prepare_writer(conn: &Connection, durability: Durability) -> rusqlite::Result<String> {
     let synchronous = match durability {
         Durability::Normal => "NORMAL",
         Durability::Full => "FULL",
     };
     // A copy made with VACUUM INTO is not in WAL mode.
-    conn.pragma_update(None, "journal_mode", "WAL")?;
+    let mode = conn.pragma_update_and_check(None, "journal_mode", "WAL", |row| row.get(0))?;
     conn.pragma_update(None, "foreign_keys", true)?;
     conn.pragma_update(None, "synchronous", synchronous)?;
     conn.pragma_update(None, "wal_autocheckpoint", CHECKPOINT_PAGES)?;
     // What a pinned -wal grew beyond this is given back to the disk; the rest is kept as a reserve for a full disk.
     conn.pragma_update(None, "journal_size_limit", WAL_LIMIT)?;
-    Ok(())
+    Ok(mode)
 }
 
 /// The file that stands beside a database under its name and a suffix, such as `-wal`.

@@ -94,16 +94,13 @@ fn wait(
         .timeout
         .and_then(|time| Instant::now().checked_add(time));
     loop {
-        let conn = daemon.readers.get()?;
-        if !summary::work_left(&conn, scope)? {
-            return Ok(Ended::Done);
+        match look(daemon, scope, bar) {
+            Ok(true) => {}
+            Ok(false) => return Ok(Ended::Done),
+            Err(error) if daemon.is_damage(&error) => return Err(error),
+            // A file that cannot be read now is read again; the planner says so in the log.
+            Err(_) => {}
         }
-        if !bar.is_hidden() {
-            let counts = summary::counts(&conn, scope)?;
-            bar.set_length(total(counts) as u64);
-            bar.set_position(counts.delivered as u64);
-        }
-        drop(conn);
         if options.once && daemon.is_held() {
             return Ok(Ended::Held);
         }
@@ -117,6 +114,17 @@ fn wait(
             return Ok(Ended::Stopped);
         }
     }
+}
+
+/// Shows how far it is, and says whether work is left.
+fn look(daemon: &Daemon, scope: Scope, bar: &ProgressBar) -> anyhow::Result<bool> {
+    let conn = daemon.readers.get()?;
+    if !bar.is_hidden() {
+        let counts = summary::counts(&conn, scope)?;
+        bar.set_length(total(counts) as u64);
+        bar.set_position(counts.delivered as u64);
+    }
+    Ok(summary::work_left(&conn, scope)?)
 }
 
 fn total(counts: Counts) -> i64 {

@@ -94,12 +94,13 @@ fn patiently<T>(
         let Some(reason) = passing_fault(path, &error) else {
             return Err(error);
         };
-        if start.elapsed() >= WARN_AFTER && told.as_ref() != Some(&reason) {
+        let cause = error.to_string();
+        if start.elapsed() >= WARN_AFTER && told.as_ref() != Some(&cause) {
             log::warn!(
                 "The start waits, and goes on by itself: {}: {reason}.",
                 path.display()
             );
-            told = Some(reason);
+            told = Some(cause);
         }
         if place::is_full(path) {
             ballast::give_up(path);

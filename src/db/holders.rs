@@ -3,6 +3,7 @@
 //! SQLite locks single bytes of the -shm file (<https://sqlite.org/walformat.html> §2.3.1): byte 120 to write, bytes 123
 //! to 127 to read. What cannot be found out is left out: this is for messages, and decides nothing.
 
+use std::collections::BTreeSet;
 use std::os::unix::fs::MetadataExt;
 use std::path::Path;
 
@@ -11,6 +12,9 @@ use super::beside;
 /// Bytes of the -shm file.
 const WRITE_LOCK: u64 = 120;
 const READ_LOCKS: std::ops::RangeInclusive<u64> = 123..=127;
+
+/// Looks at the kernel's list before nobody is found there.
+const LOOKS: usize = 3;
 
 /// Other processes that hold the write lock, as `sqlite3 (pid 42)`; empty when none is known.
 pub fn writers(database: &Path) -> String {
@@ -35,18 +39,20 @@ fn holders(database: &Path, covers: impl Fn(u64, u64) -> bool) -> String {
     let Ok(shm) = std::fs::metadata(beside(database, "-shm")) else {
         return String::new();
     };
-    let locks = std::fs::read_to_string("/proc/locks").unwrap_or_default();
-    let mut pids: Vec<u32> = locks
-        .lines()
-        .filter_map(parse_lock)
-        .filter(|lock| lock.inode == shm.ino() && covers(lock.start, lock.end))
-        .map(|lock| lock.pid)
-        .filter(|pid| *pid != std::process::id())
-        .collect();
-    pids.sort_unstable();
-    pids.dedup();
-    let names: Vec<String> = pids.into_iter().map(name).collect();
+    let look = || pids(|lock| lock.inode == shm.ino() && covers(lock.start, lock.end));
+    // The kernel hands the list out in pieces, and while others lock and unlock, an entry can be missed between two.
+    let mut looks = std::iter::repeat_with(look).take(LOOKS);
+    let found = looks.find(|pids| !pids.is_empty()).unwrap_or_default();
+    let names: Vec<String> = found.into_iter().map(name).collect();
     names.join(", ")
+}
+
+/// Other processes with such a lock.
+fn pids(wanted: impl Fn(&Lock) -> bool) -> BTreeSet<u32> {
+    let locks = std::fs::read_to_string("/proc/locks").unwrap_or_default();
+    let locks = locks.lines().filter_map(parse_lock).filter(wanted);
+    let pids = locks.map(|lock| lock.pid);
+    pids.filter(|pid| *pid != std::process::id()).collect()
 }
 
 #[derive(Debug, PartialEq)]

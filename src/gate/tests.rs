@@ -255,3 +255,48 @@ fn permits_that_were_counted_are_given_back_when_all_is_calm_again() {
     let all: Vec<Permit> = std::iter::from_fn(|| gate.try_pass()).collect();
     assert_eq!(all.len(), 4, "as many as there are workers");
 }
+
+const FAULT: &str = "the disk is full";
+
+#[test]
+fn a_fault_of_this_machine_lets_nobody_pass_not_even_a_probe_until_it_ends() {
+    let (gate, changes) = open_gate(RULES);
+    gate.set_local_fault(Some(FAULT.into()));
+    assert!(gate.try_pass().is_none());
+    let change = changes.try_recv().unwrap();
+    assert_eq!(change.sign.state, State::Closed);
+    assert_eq!(change.sign.reason.as_deref(), Some(FAULT));
+    assert_eq!(change.probe_in, None);
+    gate.set_local_fault(None);
+    assert!(gate.try_pass().is_some());
+}
+
+#[test]
+fn a_fault_of_this_machine_is_kept_over_a_restart_and_needs_no_probe_to_end() {
+    let (changes, receiver) = unbounded();
+    let sign = Sign {
+        state: State::Closed,
+        reason: Some(FAULT.into()),
+    };
+    let gate = Gate::new(RULES, sign, None, changes);
+    assert!(gate.try_pass().is_none());
+    gate.set_local_fault(Some(FAULT.into()));
+    assert!(receiver.try_recv().is_err(), "nothing has changed");
+    gate.set_local_fault(None);
+    assert_eq!(receiver.try_recv().unwrap().sign.state, State::Open);
+}
+
+#[test]
+fn a_pause_shows_through_a_fault_of_this_machine_and_outlives_it() {
+    let (gate, changes) = open_gate(RULES);
+    gate.set_paused(true);
+    gate.set_local_fault(Some(FAULT.into()));
+    let sign = gate.sign();
+    assert_eq!(sign.state, State::Paused);
+    assert_eq!(sign.reason.unwrap(), format!("{PAUSED}; {FAULT}"));
+    let last = changes.try_iter().last().unwrap();
+    let (sender, _receiver) = unbounded();
+    let restarted = Gate::new(RULES, last.sign, last.probe_in, sender);
+    restarted.set_local_fault(None);
+    assert_eq!(restarted.sign().state, State::Paused);
+}

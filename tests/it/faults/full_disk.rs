@@ -48,8 +48,8 @@ fn a_disk_that_fills_up_holds_sending_says_why_and_lets_it_go_on_when_it_is_free
     }
     let api = slow_api();
     let site = on_a_small_disk(&api);
-    site.import(1, 1..=1500);
-    site.import(2, 1501..=3000);
+    site.import(1, 1..=800);
+    site.import(2, 801..=1600);
     let daemon = site.daemon();
     await_work(&api);
     site.fill_disk();
@@ -62,7 +62,7 @@ fn a_disk_that_fills_up_holds_sending_says_why_and_lets_it_go_on_when_it_is_free
     assert!(said.contains("is full; free at least 2 MiB"), "{said}");
     site.free_disk();
     assert_goes_on_within(AFTER_FREEING, &api);
-    assert_unharmed(&site, &api, daemon, 3000);
+    assert_unharmed(&site, &api, daemon, 1600);
     assert_eq!(times_logged(&site, "The gate is closed"), 1);
 }
 
@@ -73,7 +73,7 @@ fn a_restart_on_a_full_disk_works_and_keeps_sending_held() {
     }
     let api = slow_api();
     let site = on_a_small_disk(&api);
-    site.import(1, 1..=1500);
+    site.import(1, 1..=800);
     let daemon = site.daemon();
     await_work(&api);
     site.fill_disk();
@@ -87,10 +87,10 @@ fn a_restart_on_a_full_disk_works_and_keeps_sending_held() {
     assert_eq!(api.seen().len(), sent, "nothing was sent in between");
     site.free_disk();
     assert_goes_on_within(AFTER_FREEING, &api);
-    site.await_delivered(1500);
+    site.await_delivered(800);
     assert!(daemon.peak_memory() <= MEMORY);
     assert_eq!(daemon.terminate().0, 0);
-    assert_repeats(&api, 1500, 2 * WORKERS);
+    assert_repeats(&api, 800, 2 * WORKERS);
     site.assert_adds_up(0);
 }
 

@@ -14,7 +14,7 @@ const AFTER_RETURN: Duration = Duration::from_secs(10);
 fn assert_held_without(name: &str, said: &str, replace: impl Fn(&Path)) {
     let api = slow_api();
     let site = Site::with(&api, SETTINGS);
-    site.import(1, 1..=1500);
+    site.import(1, 1..=800);
     let daemon = site.daemon();
     await_work(&api);
     let (file, away) = (site.path(name), site.path("away"));
@@ -24,7 +24,7 @@ fn assert_held_without(name: &str, said: &str, replace: impl Fn(&Path)) {
     assert_nothing_is_sent(&api);
     std::fs::rename(&away, &file).unwrap();
     assert_goes_on_within(AFTER_RETURN, &api);
-    assert_unharmed(&site, &api, daemon, 1500);
+    assert_unharmed(&site, &api, daemon, 800);
     assert_eq!(times_logged(&site, "The gate is closed"), 1);
 }
 

@@ -25,7 +25,7 @@ fn a_file_system_that_is_mounted_read_only_holds_sending_and_lets_it_go_on() {
     }
     let api = slow_api();
     let site = Site::with_disk(&api, SETTINGS);
-    site.import(1, 1..=1500);
+    site.import(1, 1..=800);
     let daemon = site.daemon();
     await_work(&api);
     site.mount_disk_read_only();
@@ -35,7 +35,7 @@ fn a_file_system_that_is_mounted_read_only_holds_sending_and_lets_it_go_on() {
     assert_nothing_is_sent(&api);
     mount("umount", &[], &site.path("disk"));
     assert_goes_on_within(AFTER_FAULT, &api);
-    assert_unharmed(&site, &api, daemon, 1500);
+    assert_unharmed(&site, &api, daemon, 800);
 }
 
 #[test]
