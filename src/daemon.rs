@@ -21,6 +21,7 @@ use crate::db::pool::Readers;
 use crate::db::writer::Writer;
 use crate::endpoint::Endpoint;
 use crate::gate::{self, Change, Gate};
+use crate::limits::{self, NoThread};
 use crate::lock::InstanceLock;
 use crate::planner::Planner;
 use crate::steward::{self, Steward};
@@ -69,6 +70,7 @@ impl Daemon {
     pub fn start(config: &Config, scope: Scope, stop: &Stop) -> anyhow::Result<Daemon> {
         let workers = config.workers.threads;
         let endpoint = Endpoint::new(&config.api, config.require_url()?, workers)?;
+        limits::make_room_for_files(file::readers_for(workers), workers)?;
         let file = file::open(config, stop)?;
         let readers = file.readers;
 
@@ -134,13 +136,14 @@ impl Daemon {
         let (mut crew, failures) = Crew::new();
         let workers_done = crew.spawn_workers(workers, &shared, &claims)?;
         let worker_threads = std::mem::take(&mut crew.threads);
-        crew.spawn("planner", move || Ok(planner.run()?))?;
         crew.spawn("steward", move || Ok(steward.run()?))?;
         crew.spawn("timer", move || Ok(timer.run()?))?;
         crew.spawn("watcher", move || {
             watcher.run(&stop, &[planner_waker, steward_waker]);
             Ok(())
         })?;
+        // The last one, so that nothing is sent when a thread cannot be had.
+        crew.spawn("planner", move || Ok(planner.run()?))?;
         Ok(Daemon {
             readers,
             grace: config.shutdown.grace,
@@ -227,6 +230,11 @@ fn gate_rules(config: &Config) -> gate::Rules {
     }
 }
 
+/// A thread met a fault in ferryd itself.
+#[derive(Debug, thiserror::Error)]
+#[error("it panicked, which is a fault in ferryd; nothing is lost, start it again")]
+pub struct Panicked;
+
 /// The threads, each of whose errors or panics reaches the supervisor.
 struct Crew {
     threads: Vec<JoinHandle<()>>,
@@ -249,7 +257,7 @@ impl Crew {
         let thread_name = name.to_string();
         let body = move || {
             let result = std::panic::catch_unwind(std::panic::AssertUnwindSafe(work))
-                .unwrap_or_else(|_| Err(anyhow::anyhow!("it panicked")));
+                .unwrap_or_else(|_| Err(Panicked.into()));
             if let Err(error) = result {
                 let _ = failure.send(error.context(format!("the thread {thread_name} ended")));
             }
@@ -258,7 +266,10 @@ impl Crew {
             .name(name.to_string())
             .stack_size(STACK)
             .spawn(body)
-            .with_context(|| format!("the thread {name} cannot be started"))?;
+            .map_err(|source| NoThread {
+                name: name.to_string(),
+                source,
+            })?;
         self.threads.push(thread);
         Ok(())
     }

@@ -23,6 +23,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use crate::config::Durability;
+use crate::limits;
 pub use fault::{Damaged, REPAIR};
 
 /// `PRAGMA application_id` of a ferryd file: "FERY".
@@ -106,6 +107,14 @@ pub enum OpenError {
         /// What failed.
         reason: String,
     },
+    /// Too many files are open.
+    #[error("{}: the database cannot be opened: {shortage}", .path.display())]
+    Shortage {
+        /// The database.
+        path: PathBuf,
+        /// Whose files, and what to do.
+        shortage: &'static str,
+    },
     /// Anything else that SQLite reports.
     #[error("{}: {source}", .path.display())]
     Sqlite {
@@ -121,7 +130,13 @@ impl OpenError {
     pub fn of(path: &Path, source: rusqlite::Error) -> OpenError {
         let path = path.to_path_buf();
         let reason = source.to_string();
-        match source.sqlite_error_code() {
+        let code = source.sqlite_error_code();
+        if let Some(shortage) = limits::shortage_of_files()
+            && code == Some(ErrorCode::CannotOpen)
+        {
+            return OpenError::Shortage { path, shortage };
+        }
+        match code {
             Some(ErrorCode::DatabaseCorrupt | ErrorCode::NotADatabase) => {
                 OpenError::Corrupt { path, reason }
             }

@@ -13,6 +13,7 @@ use ureq::http::{HeaderMap, HeaderValue, Method, Request, Uri, header};
 use ureq::tls::{RootCerts, TlsConfig};
 
 use crate::config;
+use crate::limits;
 use crate::outcome::Answer;
 use crate::record::Record;
 use crate::text;
@@ -91,7 +92,7 @@ impl Endpoint {
             Err(error) if transport::has_begun() => {
                 no_answer(Verdict::Unknown, &format!("no answer: {error}"))
             }
-            Err(error) => no_answer(Verdict::NotSent, &format!("not sent: {error}")),
+            Err(error) => no_answer(Verdict::NotSent, &not_sent(&error)),
         }
     }
 
@@ -190,6 +191,14 @@ fn agent(api: &config::Api, workers: u32) -> anyhow::Result<Agent> {
         transport::connector(),
         resolver::CachingResolver::default(),
     ))
+}
+
+/// Why a request did not begin. A name lookup does not tell a shortage of files from an outage.
+fn not_sent(error: &ureq::Error) -> String {
+    match limits::shortage_of_files() {
+        Some(shortage) => format!("not sent: {shortage}"),
+        None => format!("not sent: {error}"),
+    }
 }
 
 fn no_answer(verdict: Verdict, message: &str) -> Answer {

@@ -2,6 +2,7 @@
 
 use crate::check::Unreachable;
 use crate::config::ConfigError;
+use crate::daemon::Panicked;
 use crate::db::fault::FREE_SPACE;
 use crate::db::records::NoColumn;
 use crate::db::writer::WriteError;
@@ -9,6 +10,7 @@ use crate::db::{Damaged, OpenError, REPAIR};
 use crate::import::BadLine;
 use crate::init::CannotCreate;
 use crate::journal::BadJournal;
+use crate::limits::TooFewFiles;
 use crate::lock::LockError;
 use rusqlite::ErrorCode;
 
@@ -111,11 +113,20 @@ fn code_of(cause: &(dyn std::error::Error + 'static)) -> Option<u8> {
             | OpenError::Corrupt { .. } => DATA,
             OpenError::CannotCreate { .. } => CANNOT_CREATE,
             OpenError::Permission { .. } => PERMISSION,
-            OpenError::Sqlite { .. } => IO,
+            OpenError::Shortage { .. } | OpenError::Sqlite { .. } => IO,
         });
     }
-    if let Some(WriteError::Damaged(_)) = cause.downcast_ref::<WriteError>() {
-        return Some(DATA);
+    match cause.downcast_ref() {
+        Some(WriteError::Damaged(_)) => return Some(DATA),
+        // The writer outlives all who write, unless it panicked.
+        Some(WriteError::Ended) => return Some(INTERNAL),
+        _ => {}
+    }
+    if cause.is::<Panicked>() {
+        return Some(INTERNAL);
+    }
+    if cause.is::<TooFewFiles>() {
+        return Some(IO);
     }
     if cause.is::<WriteError>() || cause.is::<r2d2::Error>() {
         return Some(IO);

@@ -34,9 +34,9 @@
 //!
 //! Domain, pure: [`record`], [`batch`], [`verdict`], [`outcome`], [`retry`], [`time`], [`text`].
 //! Storage: [`db`] and what is in it; the statements themselves are in `sql/`. Delivery: [`endpoint`].
-//! Threads: [`daemon`], [`planner`], [`worker`], [`gate`], [`timer`], [`steward`], [`wake`], [`stop`], [`lock`].
+//! Threads: [`daemon`], [`planner`], [`worker`], [`gate`], [`timer`], [`steward`], [`wake`], [`stop`], [`lock`], [`limits`].
 //! Edges: [`cli`], [`config`], [`run`](mod@run), [`drain`], [`import`], [`status`], [`check`], [`explain`], [`operate`],
-//! [`init`], [`demo`], [`receiver`], [`journal`], [`audit`], [`server`], [`progress`], [`output`], [`logging`], [`exit`].
+//! [`init`], [`demo`], [`receiver`], [`journal`], [`audit`], [`server`], [`progress`], [`output`], [`stderr`], [`logging`], [`exit`].
 //!
 //! Dependencies point from edges to threads, to storage and delivery, to the domain, and never back.
 
@@ -56,6 +56,7 @@ pub mod gate;
 pub mod import;
 pub mod init;
 pub mod journal;
+pub mod limits;
 pub mod lock;
 pub mod logging;
 pub mod operate;
@@ -69,6 +70,7 @@ pub mod retry;
 pub mod run;
 pub mod server;
 pub mod status;
+pub mod stderr;
 pub mod steward;
 pub mod stop;
 pub mod text;

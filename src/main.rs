@@ -1,7 +1,7 @@
 //! The program: parses the command line, runs the command, and turns an error into one line and an exit code.
 
 use ferryd::cli::{Cli, Outcome};
-use ferryd::exit;
+use ferryd::{exit, stderr};
 use std::process::ExitCode;
 
 fn main() -> ExitCode {
@@ -22,8 +22,7 @@ fn main() -> ExitCode {
 
 /// Writes to standard error, if there is one; a configuration can have several problems, a line each.
 fn complain(message: &str) {
-    use std::io::Write;
     for line in message.lines() {
-        let _ = writeln!(std::io::stderr(), "ferryd: {line}");
+        stderr::write(format!("ferryd: {line}\n").as_bytes());
     }
 }

@@ -71,7 +71,7 @@ impl Planner {
         Ok(())
     }
 
-    /// A file that cannot be read now is read again at the next look, unless it is damaged.
+    /// A file that cannot be read now is read again at the next look, unless it is damaged; that is logged once.
     fn work_to_do(&self, readable: &mut bool) -> Result<bool, WriteError> {
         let look = || -> anyhow::Result<bool> {
             let conn = self.readers.get()?;

@@ -5,6 +5,8 @@ use std::fmt::Write;
 use std::io::IsTerminal;
 use std::sync::{Mutex, PoisonError};
 
+use crate::stderr;
+
 /// A bar of records out of `total`.
 pub fn records(total: u64, what: &'static str) -> ProgressBar {
     let template = "{msg} {wide_bar} {pos}/{len}, {rate}/s, {eta}";
@@ -65,15 +67,13 @@ pub fn hide() {
     }
 }
 
-/// Standard error, beside the shown bar. Writing never fails: a daemon whose standard error is closed goes on.
+/// Standard error, beside the shown bar. Writing never fails and never blocks, see [`stderr`].
 #[derive(Debug)]
 pub struct BesideBar;
 
 impl std::io::Write for BesideBar {
     fn write(&mut self, text: &[u8]) -> std::io::Result<usize> {
-        let print = || {
-            let _ = std::io::stderr().write_all(text);
-        };
+        let print = || stderr::write(text);
         match &*SHOWN.lock().unwrap_or_else(PoisonError::into_inner) {
             Some(bar) => bar.suspend(print),
             None => print(),

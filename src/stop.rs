@@ -6,6 +6,8 @@
 use crossbeam_channel::{Receiver, RecvTimeoutError, Sender, TryRecvError};
 use std::time::Duration;
 
+use crate::limits::NoThread;
+
 /// Tells whether a stop was requested. Clones are cheap.
 #[derive(Debug, Clone)]
 pub struct Stop(Receiver<()>);
@@ -53,6 +55,14 @@ pub fn on_signal() -> anyhow::Result<Stop> {
             drop(source);
         }
         None => std::process::exit(1),
+    })
+    .map_err(|error| match error {
+        ctrlc::Error::System(source) => NoThread {
+            name: "for signals".into(),
+            source,
+        }
+        .into(),
+        error => anyhow::Error::from(error),
     })?;
     Ok(stop)
 }

@@ -60,8 +60,7 @@ pub(super) fn open(config: &Config, stop: &Stop) -> anyhow::Result<File> {
     let loader = Loader::new(config.api.body.iter().map(|(_, column)| column.as_str()));
     loader.check(&conn)?;
     let (sign, probe_at) = steer::load_gate(&conn)?;
-    // Page loads are short, so that a few readers serve many workers.
-    let readers = config.workers.threads.clamp(2, 8) + 2;
+    let readers = readers_for(config.workers.threads);
     Ok(File {
         lock,
         readers: pool::open(path.clone(), readers)?,
@@ -71,6 +70,11 @@ pub(super) fn open(config: &Config, stop: &Stop) -> anyhow::Result<File> {
         probe_in: probe_at.map(|at| at.after(Timestamp::now())),
         conn,
     })
+}
+
+/// Page loads are short, so that a few readers serve many workers.
+pub(super) fn readers_for(workers: u32) -> u32 {
+    workers.clamp(2, 8) + 2
 }
 
 /// Tries until it works, or fails in a way that waiting does not help.

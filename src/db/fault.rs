@@ -7,6 +7,7 @@ use rusqlite::{Connection, ErrorCode};
 use std::path::Path;
 
 use super::{holders, is_locked, place};
+use crate::limits;
 
 /// What to do about a damaged file.
 pub const REPAIR: &str = "restore a backup, or save what is left with `sqlite3 FILE .recover`";
@@ -111,7 +112,10 @@ pub fn advice(database: &Path, error: &rusqlite::Error) -> String {
             "its file system is mounted read-only; mount it for writing again".to_string()
         }
         _ if Damaged::of(error).is_some() => unreadable_page(),
-        _ => format!("{error}; {SEE_TO_DISK}"),
+        _ => match limits::shortage_of_files() {
+            Some(shortage) => shortage.to_string(),
+            None => format!("{error}; {SEE_TO_DISK}"),
+        },
     }
 }
 

@@ -8,6 +8,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::OpenError;
+use crate::limits;
 
 /// A pool of read-only connections.
 pub type Readers = r2d2::Pool<ReaderManager>;
@@ -36,14 +37,16 @@ impl r2d2::ManageConnection for ReaderManager {
     }
 }
 
-/// Opens a pool of at most `size` readers of a database that is set up.
+/// Opens a pool of `size` readers of a database that is set up. They are opened now, so that none is missing when files run
+/// short later.
 ///
 /// # Errors
-/// When the first reader cannot be opened.
-pub fn open(path: PathBuf, size: u32) -> Result<Readers, r2d2::Error> {
-    r2d2::Pool::builder()
+/// When a reader cannot be opened, or there is no thread for the pool.
+pub fn open(path: PathBuf, size: u32) -> anyhow::Result<Readers> {
+    // The pool's helper thread would panic.
+    limits::try_thread("of the pool of readers")?;
+    let pool = r2d2::Pool::builder()
         .max_size(size)
-        .min_idle(Some(1))
         .max_lifetime(None)
         .idle_timeout(None)
         .test_on_check_out(false)
@@ -51,5 +54,8 @@ pub fn open(path: PathBuf, size: u32) -> Result<Readers, r2d2::Error> {
         .error_handler(Box::new(r2d2::NopErrorHandler))
         .connection_timeout(Duration::from_secs(5))
         .thread_pool(Arc::new(scheduled_thread_pool::ScheduledThreadPool::new(1)))
-        .build(ReaderManager { path })
+        // Whoever needs a reader says what is wrong; r2d2 would say it at each of its tries.
+        .error_handler(Box::new(r2d2::NopErrorHandler))
+        .build(ReaderManager { path })?;
+    Ok(pool)
 }

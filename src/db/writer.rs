@@ -19,6 +19,10 @@ use std::time::{Duration, Instant};
 use super::fault::{self, Damaged};
 use super::{ballast, is_locked};
 use crate::config::Durability;
+use crate::limits::NoThread;
+
+/// Name of the thread.
+const NAME: &str = "writer";
 
 /// Work in one transaction at most, so that nobody waits long for an answer.
 const GROUP: usize = 256;
@@ -111,7 +115,7 @@ impl Writer {
         conn.busy_timeout(LOCK_WAIT)?;
         let (queue, orders) = crossbeam_channel::unbounded();
         let thread = std::thread::Builder::new()
-            .name("writer".into())
+            .name(NAME.into())
             .spawn(move || {
                 let database = PathBuf::from(conn.path().unwrap_or_default());
                 let mut desk = Desk {
@@ -122,6 +126,10 @@ impl Writer {
                     unsynced_since: None,
                 };
                 desk.serve(&orders);
+            })
+            .map_err(|source| NoThread {
+                name: NAME.into(),
+                source,
             })?;
         Ok((Writer { queue }, thread))
     }
