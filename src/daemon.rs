@@ -4,6 +4,7 @@
 //! UNKNOWN; outcomes are committed; batches go back to PENDING; the -wal is checkpointed. Nothing that was answered is
 //! forgotten.
 
+mod crew;
 mod file;
 
 use anyhow::Context;
@@ -13,7 +14,6 @@ use std::sync::Arc;
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
-use crate::batch::Claim;
 use crate::config::Config;
 use crate::db::Damaged;
 use crate::db::batches::{self, Cut, Scope};
@@ -21,23 +21,23 @@ use crate::db::pool::Readers;
 use crate::db::writer::Writer;
 use crate::endpoint::Endpoint;
 use crate::gate::{self, Change, Gate};
-use crate::limits::{self, NoThread};
+use crate::limits;
 use crate::lock::InstanceLock;
 use crate::planner::Planner;
 use crate::steward::{self, Steward};
 use crate::stop::{Stop, StopSource};
 use crate::timer::Timer;
 use crate::wake::{Waker, Watcher};
-use crate::worker::{self, Shared};
+use crate::worker::Shared;
+use crew::Crew;
+
+pub use crew::Panicked;
 
 /// Time for committing and freeing batches, after requests had `shutdown.grace`.
 const WIND_UP: Duration = Duration::from_secs(1);
 
 /// Time for the workers to end once the writer gives up on an unwritable file.
 const LAST_WAIT: Duration = Duration::from_millis(300);
-
-/// Stack of a thread: a request, TLS and a page of records need far less.
-const STACK: usize = 512 * 1024;
 
 /// A running pipeline on one file.
 pub struct Daemon {
@@ -227,68 +227,5 @@ fn gate_rules(config: &Config) -> gate::Rules {
         probe_interval: config.gate.probe_interval,
         workers: config.workers.threads,
         longest_hold: config.retry.max_interval,
-    }
-}
-
-/// A thread met a fault in ferryd itself.
-#[derive(Debug, thiserror::Error)]
-#[error("it panicked, which is a fault in ferryd; nothing is lost, start it again")]
-pub struct Panicked;
-
-/// The threads, each of whose errors or panics reaches the supervisor.
-struct Crew {
-    threads: Vec<JoinHandle<()>>,
-    failure: Sender<anyhow::Error>,
-}
-
-impl Crew {
-    fn new() -> (Crew, Receiver<anyhow::Error>) {
-        let (failure, failures) = unbounded();
-        let threads = Vec::new();
-        (Crew { threads, failure }, failures)
-    }
-
-    fn spawn(
-        &mut self,
-        name: &str,
-        work: impl FnOnce() -> anyhow::Result<()> + Send + 'static,
-    ) -> anyhow::Result<()> {
-        let failure = self.failure.clone();
-        let thread_name = name.to_string();
-        let body = move || {
-            let result = std::panic::catch_unwind(std::panic::AssertUnwindSafe(work))
-                .unwrap_or_else(|_| Err(Panicked.into()));
-            if let Err(error) = result {
-                let _ = failure.send(error.context(format!("the thread {thread_name} ended")));
-            }
-        };
-        let thread = std::thread::Builder::new()
-            .name(name.to_string())
-            .stack_size(STACK)
-            .spawn(body)
-            .map_err(|source| NoThread {
-                name: name.to_string(),
-                source,
-            })?;
-        self.threads.push(thread);
-        Ok(())
-    }
-
-    /// Starts the workers; the channel is disconnected when the last of them has ended.
-    fn spawn_workers(
-        &mut self,
-        workers: u32,
-        shared: &Arc<Shared>,
-        claims: &Receiver<Claim>,
-    ) -> anyhow::Result<Receiver<()>> {
-        let (alive, done) = bounded::<()>(0);
-        for number in 1..=workers {
-            let (shared, claims, alive) = (shared.clone(), claims.clone(), alive.clone());
-            self.spawn(&format!("BatchProcessor-{number}"), move || {
-                let _alive = alive;
-                Ok(worker::run(&shared, &claims)?)
-            })?;
-        }
-        Ok(done)
     }
 }

@@ -1,9 +1,11 @@
 //! The timer: sleeps until the next FAILED batch is due, and wakes the planner then. It says "due", nothing else.
 //!
-//! Due times are wall-clock times, for the next process must be able to read them. The clock may be set: one that was
-//! ahead leaves due times that would stall a batch for years, and those are brought back to now.
+//! Due times are wall-clock times, for the next process must be able to read them. The clock may be set. Forward, batches
+//! are due early, once. Back, due times would be as much later as it was set: they move with it. What a wrong clock left in
+//! the file before this process started may stall a batch for years, and is brought back to now.
 
 use crossbeam_channel::{Receiver, select};
+use rusqlite::Connection;
 use std::time::Duration;
 
 use crate::db::batches;
@@ -14,10 +16,13 @@ use crate::time::Timestamp;
 use crate::wake::Waker;
 
 /// The clock may be set while the timer sleeps: it looks again at least this often.
-const LONGEST_SLEEP: Duration = Duration::from_secs(60);
+const LOOK_EVERY: Duration = Duration::from_secs(1);
 
-/// Pause after a read that failed.
-const AFTER_ERROR: Duration = Duration::from_secs(1);
+/// Clocks are always set a little, and that delays nothing.
+const SMALL_STEP: Duration = Duration::from_secs(1);
+
+/// A due time that is this much beyond the longest delay was set by a wrong clock.
+const SLACK: Duration = Duration::from_secs(60);
 
 /// What the timer works with.
 pub struct Timer {
@@ -41,8 +46,16 @@ impl Timer {
     /// # Errors
     /// When the writer refuses or has ended.
     pub fn run(&self) -> Result<(), WriteError> {
+        let mut looked = Timestamp::now();
         loop {
-            let sleep = self.until_next_due()?.min(LONGEST_SLEEP);
+            let now = Timestamp::now();
+            // Time that the machine was suspended is no step back, nor is anything but a clock that was set.
+            let step = looked.after(now);
+            looked = now;
+            if step >= SMALL_STEP {
+                self.follow_clock(now, step)?;
+            }
+            let sleep = self.until_next_due(now)?.min(LOOK_EVERY);
             select! {
                 recv(self.stop.channel()) -> _ => return Ok(()),
                 recv(self.rescheduled) -> _ => {}
@@ -51,19 +64,29 @@ impl Timer {
         }
     }
 
-    fn until_next_due(&self) -> Result<Duration, WriteError> {
-        let now = Timestamp::now();
+    fn follow_clock(&self, now: Timestamp, step: Duration) -> Result<(), WriteError> {
+        let shift = move |conn: &Connection| batches::shift_due(conn, now, step);
+        let batches = self.writer.call(shift)?;
+        let seconds = step.as_secs();
+        log::warn!(
+            "The clock was set back; waiting batches keep their delays. by_s={seconds} batches={batches}"
+        );
+        self.planner.wake();
+        Ok(())
+    }
+
+    fn until_next_due(&self, now: Timestamp) -> Result<Duration, WriteError> {
         let look = || anyhow::Ok(batches::next_due(&*self.readers.get()?, now)?);
         let (first, last) = match look() {
             Ok(Some(due)) => due,
-            Ok(None) => return Ok(LONGEST_SLEEP),
+            Ok(None) => return Ok(LOOK_EVERY),
             Err(error) => {
                 log::debug!("The next due time cannot be read; trying again. error={error:#}");
-                return Ok(AFTER_ERROR);
+                return Ok(LOOK_EVERY);
             }
         };
         let latest = now.plus(self.longest_delay.saturating_mul(12) / 10);
-        let latest = latest.plus(LONGEST_SLEEP);
+        let latest = latest.plus(SLACK);
         if last > latest {
             let batches = self
                 .writer

@@ -60,13 +60,22 @@ pub struct Shared {
 ///
 /// # Errors
 /// When outcomes cannot be written down.
-pub fn run(shared: &Arc<Shared>, queue: &Receiver<Claim>) -> Result<(), WriteError> {
+pub fn run(shared: &Shared, queue: &Receiver<Claim>) -> Result<(), WriteError> {
+    serve(shared, queue, |claim| Attempt::new(shared, claim).run())
+}
+
+/// Makes an `attempt` at each claim; one that panics costs its batch a delay, and nothing else.
+fn serve(
+    shared: &Shared,
+    queue: &Receiver<Claim>,
+    attempt: impl Fn(&Claim) -> Result<(), WriteError>,
+) -> Result<(), WriteError> {
     while let Ok(claim) = queue.recv() {
         if shared.stop.requested() {
             return Ok(());
         }
-        let attempt = std::panic::AssertUnwindSafe(|| Attempt::new(shared, &claim).run());
-        match std::panic::catch_unwind(attempt) {
+        let guarded = std::panic::AssertUnwindSafe(|| attempt(&claim));
+        match std::panic::catch_unwind(guarded) {
             Ok(result) => result?,
             Err(_) => break_off(shared, &claim)?,
         }
@@ -281,7 +290,7 @@ impl<'a> Attempt<'a> {
         let permit = gate.try_pass()?;
         let key = format!("{instance}.{}.{}", self.claim.fence.batch_id, record.id);
         let answer = endpoint.send(record, &key);
-        self.sent += 1;
+        self.sent += u64::from(answer.verdict != Verdict::NotSent);
         let then = if stop.requested() && answer.http_status.is_none() {
             // The stop may have cut it off: that says nothing about the destination.
             drop(permit);
@@ -388,3 +397,6 @@ fn jitter(claim: &Claim) -> f64 {
     let hash = hasher.hash_one((claim.fence.batch_id, claim.attempt));
     hash as f64 / u64::MAX as f64
 }
+
+#[cfg(test)]
+mod tests;

@@ -395,6 +395,16 @@ pub fn next_due(
         })
 }
 
+/// Makes the batches that wait at `now` due earlier by `step`, by which the clock was set back.
+///
+/// # Errors
+/// SQLite's.
+pub fn shift_due(conn: &Connection, now: Timestamp, step: Duration) -> rusqlite::Result<usize> {
+    let shift = format!("-{:.3} seconds", step.as_secs_f64());
+    conn.prepare_cached(include_str!("../../sql/claim/shift_due.sql"))?
+        .execute(named_params! {":now": now.to_string(), ":shift": shift})
+}
+
 /// Makes batches due now whose due time is later than `latest`, which no delay could have set.
 ///
 /// # Errors

@@ -1,5 +1,6 @@
-//! The fault table of the storage. Each fault is injected while the daemon is at work or before it starts; then nothing
-//! is lost, nothing is said to be delivered that was not, and it goes on by itself.
+//! The fault table: what may go wrong around the daemon. Each fault is injected while it is at work or before it starts;
+//! then nothing is lost, nothing is said to be delivered that was not, nothing storms or stalls, the memory stays below
+//! 64 MB, and it goes on by itself.
 //!
 //! | fault | tests |
 //! |---|---|
@@ -11,10 +12,18 @@
 //! | files of a foreign owner | `owner` |
 //! | damaged file | `damage`; at the start: `file::damage_inside_a_file_of_ours_is_a_data_error_with_a_remedy` |
 //! | -wal too big, or pinned by a reader | `wal` |
+//! | the clock jumps by years, either way | `clock` |
+//! | the machine is suspended | `suspend` |
+//! | file descriptors run short | `descriptors` |
+//! | threads cannot be had | `threads` |
+//! | standard error is closed, or stuck | `streams` |
+//! | a worker or another thread panics | unit tests beside `src/worker.rs` and in `src/daemon/crew.rs` |
 //!
 //! What needs root or strace skips with a line `SKIPPED <test>: <reason>`: count them with `grep -c ^SKIPPED`.
 
+mod clock;
 mod damage;
+mod descriptors;
 mod full_disk;
 mod injection;
 mod io_error;
@@ -23,6 +32,9 @@ mod lost;
 mod mounts;
 mod owner;
 mod read_only;
+mod streams;
+mod suspend;
+mod threads;
 mod wal;
 
 use crate::harness::{Api, Daemon, Site, eventually};

@@ -10,7 +10,7 @@ mod site;
 pub use api::{Api, Latch, Seen};
 pub use door::Door;
 pub use journal::Change;
-pub use run::{Daemon, Ran, threads};
+pub use run::{Daemon, Ran, peak_memory_mb, threads};
 pub use site::{Site, shell};
 
 use std::process::Command;

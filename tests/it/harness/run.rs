@@ -160,6 +160,18 @@ impl Daemon {
         threads(self.pid())
     }
 
+    /// The most memory that it has had resident so far, in MiB, rounded up.
+    pub fn peak_memory_mb(&self) -> u64 {
+        peak_memory_mb(self.pid())
+    }
+
+    /// Fails when it ever needed more memory than it may under any fault.
+    #[track_caller]
+    pub fn assert_small(&self) {
+        let peak = self.peak_memory_mb();
+        assert!(peak <= 64, "{peak} MiB");
+    }
+
     /// Sends a signal and waits until the threads have heard of it, while requests may still be in flight.
     #[track_caller]
     pub fn begin_stop(&self, name: &str) {
@@ -183,6 +195,15 @@ impl Drop for Daemon {
         let _ = self.child.kill();
         let _ = self.child.wait();
     }
+}
+
+/// The most memory that a process has had resident so far (`VmHWM`, proc(5)), in MiB, rounded up.
+pub fn peak_memory_mb(pid: u32) -> u64 {
+    let status = std::fs::read_to_string(format!("/proc/{pid}/status")).unwrap();
+    let mut lines = status.lines();
+    let line = lines.find(|line| line.starts_with("VmHWM:")).unwrap();
+    let kib: u64 = line.split_whitespace().nth(1).unwrap().parse().unwrap();
+    kib.div_ceil(1024)
 }
 
 /// The names of a process's threads.

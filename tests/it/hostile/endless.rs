@@ -15,14 +15,6 @@ fn pour(stream: &mut TcpStream, head: &str, again: &str) -> bool {
     false
 }
 
-/// The most memory that a process has had, in KiB.
-fn peak_of(pid: u32) -> u64 {
-    let status = std::fs::read_to_string(format!("/proc/{pid}/status")).unwrap();
-    let mut lines = status.lines();
-    let line = lines.find(|line| line.starts_with("VmHWM:")).unwrap();
-    line.split_whitespace().nth(1).unwrap().parse().unwrap()
-}
-
 /// The site after its daemon has sent 40 records over ten workers to a server that pours; the daemon stayed small.
 fn poured(head: &'static str, again: &'static str) -> Site {
     let rude = Rude::new(move |stream, _| pour(stream, head, again));
@@ -35,8 +27,7 @@ fn poured(head: &'static str, again: &'static str) -> Site {
         let left = "SELECT waiting + pending_batches + running_batches FROM delivery_summary";
         site.value::<i64>(left) == 0
     });
-    let peak = peak_of(daemon.pid());
-    assert!(peak < 64 * 1024, "{peak} KiB");
+    daemon.assert_small();
     assert_eq!(daemon.terminate().0, 0);
     site
 }
