@@ -117,7 +117,7 @@ fn a_retry_keeps_its_delay_when_the_clock_is_set_back() {
     // By less than the longest delay, and by years.
     for days in [-0.2, -3650.0] {
         let api = failing_once();
-        let site = Site::with(&api, "[retry]\ninterval = \"2s\"\n");
+        let site = Site::with(&api, "[retry]\ninterval = \"1s\"\n");
         let Some(clock) = Clock::of(&site) else {
             return;
         };
@@ -129,7 +129,7 @@ fn a_retry_keeps_its_delay_when_the_clock_is_set_back() {
         end(daemon, &site);
         assert_eq!(api.order(), [1, 1]);
         let delay = api.seen()[1].at - api.seen()[0].at;
-        assert!(delay > Duration::from_millis(1700), "{delay:?}");
+        assert!(delay > Duration::from_millis(850), "{delay:?}");
     }
 }
 
@@ -200,7 +200,7 @@ fn rows_that_wait_for_more_rows_are_delivered_once_when_the_clock_jumps() {
 fn a_closed_gate_is_probed_after_its_interval_whatever_the_clock_does() {
     for jump in JUMPS {
         let (api, accepts) = refusing(401);
-        let site = Site::with(&api, "[gate]\nprobe_interval = \"2s\"\n");
+        let site = Site::with(&api, "[gate]\nprobe_interval = \"1s\"\n");
         let Some(clock) = Clock::of(&site) else {
             return;
         };
@@ -215,6 +215,6 @@ fn a_closed_gate_is_probed_after_its_interval_whatever_the_clock_does() {
         let seen = api.seen();
         assert_eq!(seen.len(), 3, "one probe more than records: {seen:?}");
         let pause = seen[1].at - seen[0].at;
-        assert!(pause > Duration::from_millis(1900), "{pause:?}");
+        assert!(pause > Duration::from_millis(950), "{pause:?}");
     }
 }
