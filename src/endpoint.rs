@@ -92,7 +92,7 @@ impl Endpoint {
             Err(error) if transport::has_begun() => {
                 no_answer(Verdict::Unknown, &format!("no answer: {error}"))
             }
-            Err(error) => no_answer(Verdict::NotSent, &not_sent(&error)),
+            Err(error) => not_sent(&error),
         }
     }
 
@@ -193,11 +193,11 @@ fn agent(api: &config::Api, workers: u32) -> anyhow::Result<Agent> {
     ))
 }
 
-/// Why a request did not begin. A name lookup does not tell a shortage of files from an outage.
-fn not_sent(error: &ureq::Error) -> String {
+/// For a request that did not begin. The error of a name lookup does not tell a shortage of files from an outage.
+fn not_sent(error: &ureq::Error) -> Answer {
     match limits::shortage_of_files() {
-        Some(shortage) => format!("not sent: {shortage}"),
-        None => format!("not sent: {error}"),
+        Some(shortage) => no_answer(Verdict::Shortage, shortage),
+        None => no_answer(Verdict::NotSent, &format!("not sent: {error}")),
     }
 }
 

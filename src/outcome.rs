@@ -70,7 +70,9 @@ impl Outcome {
             Verdict::Unknown => (FailedState::Unknown, None),
             Verdict::Retry(after) => (FailedState::Retry, after),
             // The gate holds such records back, so that none comes here; if one did, it would be sent again.
-            Verdict::NotSent | Verdict::DestinationFault => (FailedState::Retry, None),
+            Verdict::NotSent | Verdict::Shortage | Verdict::DestinationFault => {
+                (FailedState::Retry, None)
+            }
         };
         let mut failure = Failure {
             state,

@@ -9,6 +9,8 @@ pub enum Verdict {
     Delivered,
     /// Name lookup, connection or TLS failed: the request never began.
     NotSent,
+    /// This machine had no connection for it: neither the record nor the destination is at fault.
+    Shortage,
     /// The request began, but no answer came: it may have been accepted.
     Unknown,
     /// The API asks to try again, after this long if it said so.

@@ -290,13 +290,14 @@ impl<'a> Attempt<'a> {
         let permit = gate.try_pass()?;
         let key = format!("{instance}.{}.{}", self.claim.fence.batch_id, record.id);
         let answer = endpoint.send(record, &key);
-        self.sent += u64::from(answer.verdict != Verdict::NotSent);
+        let has_begun = !matches!(answer.verdict, Verdict::NotSent | Verdict::Shortage);
+        self.sent += u64::from(has_begun);
         let then = if stop.requested() && answer.http_status.is_none() {
             // The stop may have cut it off: that says nothing about the destination.
             drop(permit);
-            match answer.verdict {
-                Verdict::NotSent => Then::Hold,
-                _ => Then::Settle,
+            match has_begun {
+                true => Then::Settle,
+                false => Then::Hold,
             }
         } else {
             gate.leave(permit, &answer)

@@ -6,6 +6,9 @@ use super::{Change, PAUSED, Pass, Rules, Sign, State, Then};
 use crate::outcome::Answer;
 use crate::verdict::Verdict;
 
+/// A shortage of this machine is looked at again after this time, however long the destination is to be left alone.
+const SHORTAGE_HOLD: Duration = Duration::from_secs(1);
+
 #[derive(Debug)]
 pub(super) struct Hold {
     closed: Option<Closed>,
@@ -124,13 +127,21 @@ impl Hold {
             Some(_) => Then::Excuse,
             None => Then::Settle,
         };
+        let interval = match answer.verdict {
+            Verdict::Shortage => rules.probe_interval.min(SHORTAGE_HOLD),
+            _ => rules.probe_interval,
+        };
         let then = match answer.verdict {
             Verdict::Delivered => {
                 self.note_success(pass, rules);
                 Then::Settle
             }
             Verdict::DestinationFault => {
-                self.close(&answer.message, rules.probe_interval);
+                self.close(&answer.message, interval);
+                Then::Hold
+            }
+            Verdict::Shortage => {
+                self.note_shortage(answer, interval);
                 Then::Hold
             }
             Verdict::NotSent => {
@@ -149,7 +160,7 @@ impl Hold {
             Verdict::Dead => Then::Settle,
         };
         if pass.probe {
-            self.probe_is_back(answer, rules.probe_interval);
+            self.probe_is_back(answer, interval);
         }
         then
     }
@@ -227,6 +238,14 @@ impl Hold {
             // Each success lets one more in, so the number doubles from one round to the next.
             self.limit = (self.limit + 1).min(rules.workers);
         }
+    }
+
+    /// Fewer requests at a time may be what this machine has connections for; none is tried only when it has none at all.
+    fn note_shortage(&mut self, answer: &Answer, hold: Duration) {
+        if self.limit == 1 && self.out == 0 {
+            self.close(&answer.message, hold);
+        }
+        self.limit = (self.limit / 2).max(1);
     }
 
     /// A failure that may be the destination's.

@@ -300,3 +300,41 @@ fn a_pause_shows_through_a_fault_of_this_machine_and_outlives_it() {
     restarted.set_local_fault(None);
     assert_eq!(restarted.sign().state, State::Paused);
 }
+
+#[test]
+fn a_shortage_of_connections_lets_fewer_pass_and_closes_it_only_when_none_is_left() {
+    let (gate, _changes) = open_gate(RULES);
+    let shortage = answer(Verdict::Shortage, None);
+    for _ in 0..2 {
+        let permit = gate.try_pass().unwrap();
+        assert_eq!(gate.leave(permit, &shortage), Then::Hold);
+    }
+    assert_eq!(gate.sign().state, State::Open);
+    let one = gate.try_pass().unwrap();
+    assert!(gate.try_pass().is_none(), "one at a time");
+    gate.leave(one, &answer(Verdict::Delivered, Some(200)));
+    let two = [gate.try_pass().unwrap(), gate.try_pass().unwrap()];
+    for permit in two {
+        gate.leave(permit, &shortage);
+    }
+    assert_eq!(gate.sign().state, State::Closed);
+    assert_eq!(gate.sign().reason.unwrap(), "as it was told");
+    let permit = probe(&gate);
+    gate.leave(permit, &shortage);
+    let permit = probe(&gate);
+    gate.leave(permit, &answer(Verdict::Delivered, Some(200)));
+    assert_eq!(gate.sign().state, State::Open);
+}
+
+#[test]
+fn a_shortage_is_looked_at_again_soon_however_long_the_interval() {
+    let hour = Rules {
+        probe_interval: Duration::from_secs(3600),
+        workers: 1,
+        ..RULES
+    };
+    let (gate, changes) = open_gate(hour);
+    send(&gate, 1, Verdict::Shortage, 0);
+    let change = changes.try_recv().unwrap();
+    assert!(change.probe_in.unwrap() <= Duration::from_secs(1));
+}

@@ -1,7 +1,9 @@
 //! File descriptors run short: before the start, and while the daemon runs.
 
 use crate::harness::{Api, Daemon, Ran, Site, eventually};
+use ferryd::server::Answer;
 use std::process::Command;
+use std::time::Duration;
 
 fn site(api: &Api) -> Site {
     let site = Site::with(api, "[gate]\nprobe_interval = \"500ms\"\n");
@@ -93,8 +95,13 @@ fn without_a_file_for_any_connection_the_gate_says_so_and_opens_by_itself() {
 
 #[test]
 fn workers_share_the_few_connections_that_files_are_left_for() {
-    let api = Api::accepting();
-    let site = site(&api);
+    // A gate that were closed for the usual half minute between two records would be a stall.
+    let api = Api::answering(|_, request| {
+        request.sleep(Duration::from_millis(20));
+        Answer::status(200)
+    });
+    let site = Site::with(&api, "[gate]\nfailures = 20\n");
+    site.run(&["init", "--database", "ferryd.db"]);
     let daemon = site.daemon();
     leave_room_for(&daemon, 2);
     import_for_ten_users(&site);
