@@ -75,8 +75,7 @@ impl Daemon {
         let readers = file.readers;
 
         let (writer_deadline, deadline) = bounded(0);
-        let (writer, writer_thread) =
-            Writer::start(file.conn, config.database.durability, deadline)?;
+        let (writer, write) = Writer::new(file.conn, config.database.durability, deadline)?;
         let (stop_source, stop) = Stop::new();
         let (rescheduled, reschedules) = bounded(1);
         let (queue, claims) = bounded(config.workers.queue as usize);
@@ -133,25 +132,30 @@ impl Daemon {
             stop: stop.clone(),
         };
 
-        let (mut crew, failures) = Crew::new();
-        let workers_done = crew.spawn_workers(workers, &shared, &claims)?;
-        let worker_threads = std::mem::take(&mut crew.threads);
-        crew.spawn("steward", move || Ok(steward.run()?))?;
-        crew.spawn("timer", move || Ok(timer.run()?))?;
-        crew.spawn("watcher", move || {
-            watcher.run(&stop, &[planner_waker, steward_waker]);
+        let (crew, failures) = Crew::new();
+        let writer_thread = crew.spawn("writer", || {
+            write();
             Ok(())
         })?;
-        // The last one, so that nothing is sent when a thread cannot be had.
-        crew.spawn("planner", move || Ok(planner.run()?))?;
+        let (workers, workers_done) = crew.spawn_workers(workers, &shared, &claims)?;
+        let helpers = vec![
+            crew.spawn("steward", move || Ok(steward.run()?))?,
+            crew.spawn("timer", move || Ok(timer.run()?))?,
+            crew.spawn("watcher", move || {
+                watcher.run(&stop, &[planner_waker, steward_waker]);
+                Ok(())
+            })?,
+            // The last one, so that nothing is sent when a thread cannot be had.
+            crew.spawn("planner", move || Ok(planner.run()?))?,
+        ];
         Ok(Daemon {
             readers,
             grace: config.shutdown.grace,
             shared,
             writer,
             writer_thread,
-            helpers: crew.threads,
-            workers: worker_threads,
+            helpers,
+            workers,
             workers_done,
             failures,
             changes,

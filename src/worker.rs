@@ -107,9 +107,8 @@ struct Attempt<'a> {
     retry_after: Duration,
     /// The most attempts that a record has had which has to be sent again: they set the delay.
     most_attempts: i64,
-    reply: Sender<Result<bool, WriteError>>,
-    settled: Receiver<Result<bool, WriteError>>,
-    unsettled: bool,
+    /// Where the last outcome's answer comes, until it was awaited.
+    unsettled: Option<Receiver<Result<bool, WriteError>>>,
     /// The answer that made the last record dead, until the gate has counted it.
     refusal: Option<Answer>,
     sent: u64,
@@ -143,16 +142,13 @@ enum PageEnd {
 
 impl<'a> Attempt<'a> {
     fn new(shared: &'a Shared, claim: &'a Claim) -> Attempt<'a> {
-        let (reply, settled) = crossbeam_channel::bounded(1);
         Attempt {
             shared,
             claim,
             page: *PAGE.start(),
             retry_after: Duration::ZERO,
             most_attempts: 1,
-            reply,
-            settled,
-            unsettled: false,
+            unsettled: None,
             refusal: None,
             sent: 0,
             held: Duration::ZERO,
@@ -334,18 +330,20 @@ impl<'a> Attempt<'a> {
 
     fn settle(&mut self, source: Source, record: i64, outcome: Outcome) -> Result<(), WriteError> {
         let claim = self.claim.clone();
-        self.unsettled = true;
+        // A channel of its own: when the writer dies, so does the only sender.
+        let (reply, settled) = crossbeam_channel::bounded(1);
+        self.unsettled = Some(settled);
         self.shared.writer.submit(
             move |conn| settle::settle(conn, &claim, source, record, &outcome),
-            &self.reply,
+            reply,
         )
     }
 
     fn await_settled(&mut self) -> Result<Go, WriteError> {
-        if !std::mem::take(&mut self.unsettled) {
+        let Some(settled) = self.unsettled.take() else {
             return Ok(Go::On);
-        }
-        let ours = self.settled.recv().unwrap_or(Err(WriteError::Ended))?;
+        };
+        let ours = settled.recv().unwrap_or(Err(WriteError::Ended))?;
         Ok(if ours { Go::On } else { Go::Away })
     }
 

@@ -17,24 +17,22 @@ const STACK: usize = 512 * 1024;
 #[error("it panicked, which is a fault in ferryd; nothing is lost, start it again")]
 pub struct Panicked;
 
-/// The threads, each of whose errors or panics reaches the supervisor.
+/// Starts threads, each of whose errors or panics reaches the supervisor.
 pub(super) struct Crew {
-    pub(super) threads: Vec<JoinHandle<()>>,
     failure: Sender<anyhow::Error>,
 }
 
 impl Crew {
     pub(super) fn new() -> (Crew, Receiver<anyhow::Error>) {
         let (failure, failures) = unbounded();
-        let threads = Vec::new();
-        (Crew { threads, failure }, failures)
+        (Crew { failure }, failures)
     }
 
     pub(super) fn spawn(
-        &mut self,
+        &self,
         name: &str,
         work: impl FnOnce() -> anyhow::Result<()> + Send + 'static,
-    ) -> anyhow::Result<()> {
+    ) -> Result<JoinHandle<()>, NoThread> {
         let failure = self.failure.clone();
         let thread_name = name.to_string();
         let body = move || {
@@ -47,46 +45,49 @@ impl Crew {
         let thread = std::thread::Builder::new()
             .name(name.to_string())
             .stack_size(STACK)
-            .spawn(body)
-            .map_err(|source| NoThread {
-                name: name.to_string(),
-                source,
-            })?;
-        self.threads.push(thread);
-        Ok(())
+            .spawn(body);
+        thread.map_err(|source| NoThread {
+            name: name.to_string(),
+            source,
+        })
     }
 
     /// Starts the workers; the channel is disconnected when the last of them has ended.
     pub(super) fn spawn_workers(
-        &mut self,
+        &self,
         workers: u32,
         shared: &Arc<Shared>,
         claims: &Receiver<Claim>,
-    ) -> anyhow::Result<Receiver<()>> {
+    ) -> Result<(Vec<JoinHandle<()>>, Receiver<()>), NoThread> {
         let (alive, done) = bounded::<()>(0);
+        let mut threads = Vec::new();
         for number in 1..=workers {
             let (shared, claims, alive) = (shared.clone(), claims.clone(), alive.clone());
-            self.spawn(&format!("BatchProcessor-{number}"), move || {
+            threads.push(self.spawn(&format!("BatchProcessor-{number}"), move || {
                 let _alive = alive;
                 Ok(worker::run(&shared, &claims)?)
-            })?;
+            })?);
         }
-        Ok(done)
+        Ok((threads, done))
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::config::Durability;
+    use crate::db::writer::{WriteError, Writer};
     use crate::exit;
+    use std::time::Duration;
+
+    const PATIENCE: Duration = Duration::from_secs(30);
 
     #[test]
     fn a_panic_of_any_thread_reaches_the_supervisor_as_an_internal_error() {
-        let (mut crew, failures) = Crew::new();
+        let (crew, failures) = Crew::new();
         crew.spawn("planner", || panic!("a fault for the test"))
             .unwrap();
-        let failure = failures.recv_timeout(std::time::Duration::from_secs(30));
-        let failure = failure.unwrap();
+        let failure = failures.recv_timeout(PATIENCE).unwrap();
         let line = exit::message(&failure);
         assert!(
             line.starts_with("the thread planner ended: it panicked"),
@@ -97,11 +98,29 @@ mod tests {
 
     #[test]
     fn a_thread_that_ends_in_order_is_no_failure() {
-        let (mut crew, failures) = Crew::new();
-        crew.spawn("planner", || Ok(())).unwrap();
-        for thread in std::mem::take(&mut crew.threads) {
-            thread.join().unwrap();
-        }
+        let (crew, failures) = Crew::new();
+        crew.spawn("planner", || Ok(())).unwrap().join().unwrap();
         assert!(failures.try_recv().is_err());
+    }
+
+    #[test]
+    fn a_writer_that_panics_is_a_failure_and_leaves_nobody_waiting() {
+        let (crew, failures) = Crew::new();
+        let conn = rusqlite::Connection::open_in_memory().unwrap();
+        let (_, deadline) = bounded(0);
+        let (writer, write) = Writer::new(conn, Durability::Normal, deadline).unwrap();
+        let work = move || {
+            write();
+            Ok(())
+        };
+        let thread = crew.spawn("writer", work).unwrap();
+        let answer = writer.call(|_| -> rusqlite::Result<()> { panic!("a fault for the test") });
+        assert!(matches!(answer, Err(WriteError::Ended)), "{answer:?}");
+        thread.join().unwrap();
+        let later = writer.call(|_| Ok(()));
+        assert!(matches!(later, Err(WriteError::Ended)), "{later:?}");
+        let failure = failures.recv_timeout(PATIENCE).unwrap();
+        assert_eq!(exit::code(&failure), exit::INTERNAL);
+        assert_eq!(exit::code(&WriteError::Ended.into()), exit::INTERNAL);
     }
 }

@@ -13,16 +13,11 @@
 use crossbeam_channel::{Receiver, RecvTimeoutError, Sender};
 use rusqlite::{Connection, ErrorCode};
 use std::path::PathBuf;
-use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
 use super::fault::{self, Damaged};
 use super::{ballast, is_locked};
 use crate::config::Durability;
-use crate::limits::NoThread;
-
-/// Name of the thread.
-const NAME: &str = "writer";
 
 /// Work in one transaction at most, so that nobody waits long for an answer.
 const GROUP: usize = 256;
@@ -102,36 +97,26 @@ where
 }
 
 impl Writer {
-    /// Starts the writer thread on its connection. The thread ends with [`Writer::end`], or when the last `Writer` is
+    /// A writer for a connection, and the work of its thread. That ends with [`Writer::end`], or when the last `Writer` is
     /// dropped; it gives up on an unwritable file once `deadline` is disconnected.
     ///
     /// # Errors
-    /// When the thread cannot be started.
-    pub fn start(
+    /// SQLite's.
+    pub fn new(
         conn: Connection,
         durability: Durability,
         deadline: Receiver<()>,
-    ) -> anyhow::Result<(Writer, JoinHandle<()>)> {
+    ) -> rusqlite::Result<(Writer, impl FnOnce() + Send + 'static)> {
         conn.busy_timeout(LOCK_WAIT)?;
         let (queue, orders) = crossbeam_channel::unbounded();
-        let thread = std::thread::Builder::new()
-            .name(NAME.into())
-            .spawn(move || {
-                let database = PathBuf::from(conn.path().unwrap_or_default());
-                let mut desk = Desk {
-                    database,
-                    conn,
-                    durability,
-                    deadline,
-                    unsynced_since: None,
-                };
-                desk.serve(&orders);
-            })
-            .map_err(|source| NoThread {
-                name: NAME.into(),
-                source,
-            })?;
-        Ok((Writer { queue }, thread))
+        let mut desk = Desk {
+            database: PathBuf::from(conn.path().unwrap_or_default()),
+            conn,
+            durability,
+            deadline,
+            unsynced_since: None,
+        };
+        Ok((Writer { queue }, move || desk.serve(&orders)))
     }
 
     /// Does `work` in a transaction and returns its value after the commit. `work` runs again if the commit fails.
@@ -143,8 +128,7 @@ impl Writer {
         work: impl FnMut(&Connection) -> rusqlite::Result<T> + Send + 'static,
     ) -> Result<T, WriteError> {
         let (reply, answer) = crossbeam_channel::bounded(1);
-        self.submit(work, &reply)?;
-        drop(reply);
+        self.submit(work, reply)?;
         answer.recv().unwrap_or(Err(WriteError::Ended))
     }
 
@@ -155,12 +139,12 @@ impl Writer {
     pub fn submit<T: Send + 'static>(
         &self,
         work: impl FnMut(&Connection) -> rusqlite::Result<T> + Send + 'static,
-        reply: &Sender<Result<T, WriteError>>,
+        reply: Sender<Result<T, WriteError>>,
     ) -> Result<(), WriteError> {
         let task = Work {
             work,
             value: None,
-            reply: reply.clone(),
+            reply,
         };
         self.queue
             .send(Order::Work(Box::new(task)))

@@ -54,7 +54,8 @@ impl Place {
         let loader = Loader::new(columns);
         let instance = summary::instance_id(&conn).unwrap();
         let (writer_deadline, deadline) = crossbeam_channel::bounded(0);
-        let (writer, _) = Writer::start(conn, config.database.durability, deadline).unwrap();
+        let (writer, write) = Writer::new(conn, config.database.durability, deadline).unwrap();
+        std::thread::spawn(write);
         let (stop_source, stop) = Stop::new();
         let (rescheduled, reschedules) = crossbeam_channel::bounded(1);
         let (changes, _) = crossbeam_channel::unbounded();
@@ -193,4 +194,29 @@ fn a_panic_while_sending_gives_the_gate_its_permit_back() {
     // Were the probe still out, the second batch would wait for its end for ever.
     assert_eq!(place.sent(), ["21", "22", "23"]);
     assert_eq!(shared.gate.sign().state, State::Open);
+}
+
+#[test]
+fn a_worker_does_not_wait_for_a_writer_that_is_gone() {
+    let place = Place::new();
+    let shared = &place.shared;
+    let claim = place.claim(Timestamp::now()).remove(0);
+    let mut attempt = Attempt::new(shared, &claim);
+    let (entered, inside) = crossbeam_channel::bounded(1);
+    let (go_on, wait) = crossbeam_channel::bounded::<()>(0);
+    let (reply, _answer) = crossbeam_channel::bounded(1);
+    let fault = move |_: &rusqlite::Connection| -> rusqlite::Result<()> {
+        let _ = entered.send(());
+        let _ = wait.recv();
+        panic!("a fault for the test");
+    };
+    shared.writer.submit(fault, reply).unwrap();
+    inside.recv().unwrap();
+    // Behind the fault, in the writer's queue.
+    attempt
+        .settle(Source::Range, 11, Outcome::Delivered)
+        .unwrap();
+    drop(go_on);
+    let settled = attempt.await_settled();
+    assert!(matches!(settled, Err(WriteError::Ended)), "{settled:?}");
 }
