@@ -39,7 +39,7 @@ pub struct Sign {
 }
 
 /// A fault of this machine is probed at least this often: it costs the destination nothing.
-const LOCAL_PROBE: Duration = Duration::from_secs(5);
+const LOCAL_PROBE: Duration = Duration::from_secs(2);
 
 /// The reason of a gate that is paused.
 pub const PAUSED: &str = "paused by an operator";

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use super::{SETTINGS, WORKERS, assert_goes_on_within, assert_unharmed, await_work, slow_api};
-use super::{assert_nothing_is_sent, times_logged};
+use super::{await_silence, times_logged};
 use crate::harness::{Daemon, Site};
 use crate::restart::lock;
 
@@ -18,21 +18,21 @@ fn holder() -> String {
 fn while_another_program_holds_the_write_lock_sending_waits_and_names_it() {
     let api = slow_api();
     let site = Site::with(&api, SETTINGS);
-    site.import(1, 1..=600);
-    site.import(2, 601..=1200);
+    site.import(1, 1..=200);
+    site.import(2, 201..=400);
     let daemon = site.daemon();
     await_work(&api);
     let lock = lock(&site);
     let before = api.seen().len();
     daemon.await_log(&holder());
-    assert_nothing_is_sent(&api);
+    await_silence(&api);
     let meanwhile = api.seen().len() - before;
     // One whose outcome cannot be written, and one beyond.
     assert!(meanwhile <= 2 * WORKERS, "{meanwhile} were sent meanwhile");
     lock.execute_batch("COMMIT").unwrap();
     assert_goes_on_within(AFTER_RELEASE, &api);
     daemon.await_log("The database can be written again");
-    assert_unharmed(&site, &api, daemon, 1200);
+    assert_unharmed(&site, &api, daemon, 400);
     assert_eq!(times_logged(&site, "cannot be written"), 1);
 }
 

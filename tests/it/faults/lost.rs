@@ -3,7 +3,7 @@
 use std::path::Path;
 use std::time::Duration;
 
-use super::{SETTINGS, assert_goes_on_within, assert_nothing_is_sent, assert_unharmed};
+use super::{SETTINGS, assert_goes_on_within, assert_unharmed, await_silence};
 use super::{await_work, slow_api, times_logged};
 use crate::harness::{Api, Site};
 
@@ -14,17 +14,17 @@ const AFTER_RETURN: Duration = Duration::from_secs(10);
 fn assert_held_without(name: &str, said: &str, replace: impl Fn(&Path)) {
     let api = slow_api();
     let site = Site::with(&api, SETTINGS);
-    site.import(1, 1..=800);
+    site.import(1, 1..=400);
     let daemon = site.daemon();
     await_work(&api);
     let (file, away) = (site.path(name), site.path("away"));
     std::fs::rename(&file, &away).unwrap();
     replace(&file);
     daemon.await_log(&format!("{name} was {said}"));
-    assert_nothing_is_sent(&api);
+    await_silence(&api);
     std::fs::rename(&away, &file).unwrap();
     assert_goes_on_within(AFTER_RETURN, &api);
-    assert_unharmed(&site, &api, daemon, 800);
+    assert_unharmed(&site, &api, daemon, 400);
     assert_eq!(times_logged(&site, "The gate is closed"), 1);
 }
 
@@ -50,7 +50,7 @@ fn a_wal_that_is_deleted_holds_sending_until_it_is_back() {
 fn after_the_wal_was_deleted_a_restart_loses_nothing_and_goes_on() {
     let api = slow_api();
     let site = Site::with(&api, SETTINGS);
-    site.import(1, 1..=1000);
+    site.import(1, 1..=400);
     let daemon = site.daemon();
     await_work(&api);
     for suffix in ["wal", "shm"] {
@@ -60,7 +60,7 @@ fn after_the_wal_was_deleted_a_restart_loses_nothing_and_goes_on() {
     assert_eq!(daemon.terminate().0, 0);
     let daemon = site.daemon();
     assert_goes_on_within(AFTER_RETURN, &api);
-    assert_unharmed(&site, &api, daemon, 1000);
+    assert_unharmed(&site, &api, daemon, 400);
 }
 
 #[test]

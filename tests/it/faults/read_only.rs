@@ -4,7 +4,7 @@
 use std::time::Duration;
 
 use super::mounts::{self, mount};
-use super::{SETTINGS, assert_goes_on_within, assert_nothing_is_sent, assert_unharmed};
+use super::{SETTINGS, assert_goes_on_within, assert_unharmed, await_silence};
 use super::{await_work, slow_api, times_logged};
 use crate::harness::{Daemon, Site, eventually};
 
@@ -25,17 +25,17 @@ fn a_file_system_that_is_mounted_read_only_holds_sending_and_lets_it_go_on() {
     }
     let api = slow_api();
     let site = Site::with_disk(&api, SETTINGS);
-    site.import(1, 1..=800);
+    site.import(1, 1..=400);
     let daemon = site.daemon();
     await_work(&api);
     site.mount_disk_read_only();
     daemon.await_log("is mounted read-only; mount it for writing again");
     let held = "SELECT gate = 'closed' AND gate_reason LIKE '%read-only%' FROM delivery_summary";
     eventually("the gate says so", || site.shell(held) == "1");
-    assert_nothing_is_sent(&api);
+    await_silence(&api);
     mount("umount", &[], &site.path("disk"));
     assert_goes_on_within(AFTER_FAULT, &api);
-    assert_unharmed(&site, &api, daemon, 800);
+    assert_unharmed(&site, &api, daemon, 400);
 }
 
 #[test]

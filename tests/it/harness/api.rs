@@ -129,9 +129,13 @@ impl Latch {
         self.0.store(true, std::sync::atomic::Ordering::SeqCst);
     }
 
+    pub fn is_open(&self) -> bool {
+        self.0.load(std::sync::atomic::Ordering::SeqCst)
+    }
+
     /// Waits in a request of an [`Api`], until the latch opens or the API is gone.
     pub fn wait(&self, request: &Request) {
-        while !self.0.load(std::sync::atomic::Ordering::SeqCst) {
+        while !self.is_open() {
             if !request.sleep(Duration::from_millis(5)) {
                 return;
             }
