@@ -16,23 +16,34 @@ fn full_pipe() -> (PipeReader, PipeWriter) {
     (reader, writer)
 }
 
-/// A daemon whose every step is logged.
-fn daemon(site: &Site, stderr: PipeWriter) -> Child {
-    let mut command = site.ferryd(&["run", "-v"]);
-    command.stdout(Stdio::null()).stderr(stderr);
-    command.spawn().unwrap()
+/// A daemon whose every step is logged; killed when the test ends, however it ends.
+struct Talker(Child);
+
+impl Talker {
+    fn start(site: &Site, stderr: PipeWriter) -> Talker {
+        let mut command = site.ferryd(&["run", "-v"]);
+        command.stdout(Stdio::null()).stderr(stderr);
+        Talker(command.spawn().unwrap())
+    }
+
+    #[track_caller]
+    fn end(mut self) {
+        assert!(peak_memory_mb(self.0.id()) <= 64);
+        signal(self.0.id(), "TERM");
+        let mut status = None;
+        eventually("the daemon has ended", || {
+            status = self.0.try_wait().unwrap();
+            status.is_some()
+        });
+        assert_eq!(status.unwrap().code(), Some(0));
+    }
 }
 
-#[track_caller]
-fn end(mut daemon: Child) {
-    assert!(peak_memory_mb(daemon.id()) <= 64);
-    signal(daemon.id(), "TERM");
-    let mut status = None;
-    eventually("the daemon has ended", || {
-        status = daemon.try_wait().unwrap();
-        status.is_some()
-    });
-    assert_eq!(status.unwrap().code(), Some(0));
+impl Drop for Talker {
+    fn drop(&mut self) {
+        let _ = self.0.kill();
+        let _ = self.0.wait();
+    }
 }
 
 #[test]
@@ -41,9 +52,9 @@ fn a_log_whose_reader_hangs_holds_up_neither_deliveries_nor_the_stop() {
     let site = Site::with(&api, "[batch]\nsize = 1\n");
     let (_reader, writer) = full_pipe();
     site.import(1, 1..=100);
-    let daemon = daemon(&site, writer);
+    let daemon = Talker::start(&site, writer);
     site.await_delivered(100);
-    end(daemon);
+    daemon.end();
     api.assert_each_once(1..=100);
 }
 
@@ -53,7 +64,7 @@ fn lines_that_found_no_reader_are_counted_in_the_log() {
     let site = Site::with(&api, "[batch]\nsize = 1\n");
     let (mut reader, writer) = full_pipe();
     site.import(1, 1..=20);
-    let daemon = daemon(&site, writer);
+    let daemon = Talker::start(&site, writer);
     site.await_delivered(20);
     let log = std::thread::spawn(move || {
         let mut log = String::new();
@@ -64,7 +75,7 @@ fn lines_that_found_no_reader_are_counted_in_the_log() {
         site.insert(user, 100 + user);
         site.await_delivered(20 + user - 1);
     }
-    end(daemon);
+    daemon.end();
     let log = log.join().unwrap().unwrap();
     let lost = log
         .lines()
@@ -79,9 +90,9 @@ fn a_log_whose_reader_has_gone_holds_up_neither_deliveries_nor_the_stop() {
     let site = Site::with(&api, "[batch]\nsize = 1\n");
     site.import(1, 1..=100);
     let (reader, writer) = std::io::pipe().unwrap();
-    let daemon = daemon(&site, writer);
+    let daemon = Talker::start(&site, writer);
     drop(reader);
     site.await_delivered(100);
-    end(daemon);
+    daemon.end();
     api.assert_each_once(1..=100);
 }
