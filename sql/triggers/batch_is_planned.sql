@@ -9,8 +9,8 @@ BEGIN
          running_batches = running_batches + (new.status = 'RUNNING'),
          failed_batches = failed_batches + (new.status = 'FAILED'),
          dead_batches = dead_batches + (new.status = 'DEAD'),
-         resting_delivered = resting_delivered + (new.status IN ('PENDING', 'FAILED', 'DEAD')) * new.delivered_count,
+         resting_delivered = resting_delivered + (new.status <> 'RUNNING' AND new.status <> 'SUCCESS') * new.delivered_count,
          resting_left = resting_left
-           + (new.status IN ('PENDING', 'FAILED', 'DEAD')) * (new.batch_size - new.delivered_count - new.deleted_count)
+           + (new.status <> 'RUNNING' AND new.status <> 'SUCCESS') * (new.batch_size - new.delivered_count - new.deleted_count)
    WHERE user_id = new.user_id;
 END

@@ -7,5 +7,5 @@ BEGIN
          unknown = unknown + (new.state = 'UNKNOWN'),
          dead = dead + (new.state = 'DEAD')
    WHERE user_id = new.user_id;
-  UPDATE delivery_total SET userless = userless + 1 WHERE new.user_id IS NULL;
+  UPDATE delivery_total SET userless = userless + 1 WHERE only_row = 1 AND new.user_id IS NULL;
 END

@@ -6,5 +6,5 @@ BEGIN
          unknown = unknown - (old.state = 'UNKNOWN'),
          dead = dead - (old.state = 'DEAD')
    WHERE user_id = old.user_id;
-  UPDATE delivery_total SET userless = userless - 1 WHERE old.user_id IS NULL;
+  UPDATE delivery_total SET userless = userless - 1 WHERE only_row = 1 AND old.user_id IS NULL;
 END

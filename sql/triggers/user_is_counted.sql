@@ -1,4 +1,5 @@
--- The total follows each user. A row of user_cursor begins with zeros, and never goes.
+-- The total follows each user. A row of user_cursor begins with zeros, and never goes. The row of delivery_total is named by
+-- its key: for an UPDATE of all rows, even of one, SQLite builds a temporary table each time.
 CREATE TRIGGER user_is_counted AFTER UPDATE OF success_batches, delivered, pending_batches, running_batches,
   failed_batches, dead_batches, resting_delivered, resting_left, retrying, unknown, dead ON user_cursor
 BEGIN
@@ -13,5 +14,6 @@ BEGIN
          resting_left = resting_left + new.resting_left - old.resting_left,
          retrying = retrying + new.retrying - old.retrying,
          unknown = unknown + new.unknown - old.unknown,
-         dead = dead + new.dead - old.dead;
+         dead = dead + new.dead - old.dead
+   WHERE only_row = 1;
 END
