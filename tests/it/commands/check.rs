@@ -177,7 +177,7 @@ fn files_of_others_and_of_a_newer_ferryd_are_65() {
         ),
         (
             "PRAGMA application_id = 0x46455259; PRAGMA user_version = 999",
-            "the file has schema 999, this ferryd knows up to 1",
+            "the file has schema 999, this ferryd knows up to ",
         ),
     ] {
         let path = site.path("other.db");
