@@ -5,10 +5,9 @@ use rustix::fs::{Access, access};
 use std::path::Path;
 use std::time::Duration;
 
-use crate::config::{Config, Loaded};
-use crate::db::records::Loader;
-use crate::db::{self, OpenError, place, schema};
-use crate::endpoint;
+use crate::config::{self, BodyFormat, Config, Loaded};
+use crate::db::{self, OpenError, place, records, schema};
+use crate::endpoint::{self, Endpoint};
 use crate::exit;
 use crate::output::say;
 
@@ -33,6 +32,9 @@ pub fn run(loaded: &Loaded, probe: bool) -> anyhow::Result<()> {
             .map(|_| config.shown_url())
             .map_err(Into::into),
     );
+    if let Some(note) = note(config) {
+        say(&format!("note  {:<12} {note}", "api.method"));
+    }
     report.add("permissions", permissions(&config.database.path));
     match open(&config.database.path) {
         Err(error) => report.add("schema", Err(error)),
@@ -42,7 +44,7 @@ pub fn run(loaded: &Loaded, probe: bool) -> anyhow::Result<()> {
         ),
         Ok(Some(conn)) => {
             report.add("schema", Ok(format!("version {}", schema::VERSION)));
-            report.add("api.body", columns(config, &conn));
+            report.add("columns", columns(config, &conn));
             report.add("integrity", integrity(&config.database.path, &conn));
         }
     }
@@ -62,7 +64,9 @@ impl Report {
         match result {
             Ok(detail) => say(&format!("ok    {what:<12} {detail}")),
             Err(error) => {
-                say(&format!("FAIL  {what:<12} {}", exit::message(&error)));
+                for line in exit::message(&error).lines() {
+                    say(&format!("FAIL  {what:<12} {line}"));
+                }
                 self.first_failure.get_or_insert(error);
             }
         }
@@ -103,11 +107,29 @@ fn permissions(database: &Path) -> anyhow::Result<String> {
     Ok(format!("{} can be read and written", database.display()))
 }
 
+/// What the request takes from a record. Without a URL the rest of the request is looked at all the same.
 fn columns(config: &Config, conn: &Connection) -> anyhow::Result<String> {
-    let columns = config.api.body.iter().map(|(_, column)| column.as_str());
-    let names: Vec<&str> = columns.collect();
-    Loader::new(names.iter().copied()).check(conn)?;
-    Ok(format!("user_record has {}", names.join(", ")))
+    let url = config.api.url.as_deref().unwrap_or("http://localhost/");
+    let endpoint = Endpoint::new(&config.api, url, 1)?;
+    let uses = endpoint.uses().iter();
+    records::check_columns(
+        conn,
+        uses.map(|used| (used.key.as_str(), used.column.as_str())),
+    )?;
+    let names: Vec<&str> = endpoint.columns().collect();
+    Ok(match names.is_empty() {
+        true => "the request names none".into(),
+        false => format!("user_record has {}", names.join(", ")),
+    })
+}
+
+/// What is allowed but seldom meant.
+fn note(config: &Config) -> Option<String> {
+    let config::Api { method, format, .. } = &config.api;
+    let seldom = matches!(method.as_str(), "GET" | "DELETE") && *format != BodyFormat::None;
+    seldom.then(|| {
+        format!("{method} with a body, which many servers ignore; api.format = \"none\" sends none")
+    })
 }
 
 fn integrity(path: &Path, conn: &Connection) -> anyhow::Result<String> {

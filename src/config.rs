@@ -7,6 +7,7 @@
 //! Must never happen here: a value that is guessed instead of refused, a message that shows a
 //! header's value or a password, a look at the database or at the network.
 
+mod body;
 mod draft;
 mod duration;
 mod file;
@@ -22,6 +23,7 @@ use std::time::Duration;
 use crate::retry::RetryPolicy;
 use crate::text;
 
+pub use body::Content;
 pub use duration::{DurationError, format_duration, parse_duration};
 pub use template::template;
 
@@ -87,8 +89,8 @@ pub struct Workers {
 /// `[api]`: the destination and the shape of a request.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Api {
-    /// An absolute `http` or `https` URL. It may hold a password: never log it. Use
-    /// [`Config::require_url`] to read it.
+    /// An absolute `http` or `https` URL, which may hold placeholders in path and query. It may hold
+    /// a password: never log it. Use [`Config::require_url`] to read it.
     pub url: Option<String>,
     /// An upper-case HTTP method (RFC 9110 section 9.1), never CONNECT or TRACE.
     pub method: String,
@@ -96,17 +98,34 @@ pub struct Api {
     pub timeout: Duration,
     /// For the connection alone; above zero.
     pub connect_timeout: Duration,
-    /// Further header fields, name and value, in file order. Values may be secret: never log them.
+    /// Further header fields, name and value, in file order. Values may hold placeholders, and may be
+    /// secret: never log them.
     pub headers: Vec<(String, String)>,
-    /// JSON key and column of `user_record`, in file order; never empty.
-    pub body: Vec<(String, String)>,
+    /// Key and what stands behind it, in file order; never empty. It fits the format.
+    pub body: Vec<(String, Content)>,
+    pub format: BodyFormat,
     /// Statuses that mean something else than usual, and what: see [`crate::verdict::Row`].
     pub verdicts: Vec<(String, String)>,
     pub idempotency_key: IdempotencyKey,
+    /// The name of the header field for it.
+    pub idempotency_header: String,
+    /// Whether each request has a `traceparent` of its own.
+    pub traceparent: bool,
     pub proxy: Proxy,
 }
 
-/// How the `Idempotency-Key` header field is written.
+/// How the body is written.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum BodyFormat {
+    /// A JSON object (RFC 8259).
+    Json,
+    /// `application/x-www-form-urlencoded` (WHATWG URL standard, section 5).
+    Form,
+    /// There is no body.
+    None,
+}
+
+/// How the header field with a record's key is written.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum IdempotencyKey {
     /// The key as it is.

@@ -71,7 +71,7 @@ impl Daemon {
         let workers = config.workers.threads;
         let endpoint = Endpoint::new(&config.api, config.require_url()?, workers)?;
         limits::make_room_for_files(file::readers_for(workers), workers)?;
-        let file = file::open(config, stop)?;
+        let file = file::open(config, &endpoint, stop)?;
         let readers = file.readers;
 
         let (writer_deadline, deadline) = bounded(0);

@@ -3,14 +3,20 @@
 //! It never follows a redirect, never repeats a request by itself, and never counts anything as delivered but a 2xx.
 
 mod body;
+mod capture;
+mod columns;
+mod fields;
+mod request;
 mod resolver;
+mod trace;
 mod transport;
+mod url;
 
 use std::io::Read;
 use std::time::{Duration, Instant};
-use ureq::Agent;
-use ureq::http::{HeaderMap, HeaderValue, Method, Request, Uri, header};
+use ureq::http::{Method, Request, Response, Uri, header};
 use ureq::tls::{RootCerts, TlsConfig};
+use ureq::{Agent, Body};
 
 use crate::config;
 use crate::limits;
@@ -18,9 +24,10 @@ use crate::outcome::Answer;
 use crate::record::Record;
 use crate::text;
 use crate::time::Timestamp;
-use crate::verdict::{Verdict, Verdicts};
+use crate::verdict::{Row, Verdict, Verdicts};
 
-pub use body::Template;
+pub use columns::Use;
+use request::Shape;
 
 /// Bytes of an answer's body that are read, so that its connection can be used again.
 const BODY_LIMIT: u64 = 64 * 1024;
@@ -35,12 +42,8 @@ const MAX_IDLE: Duration = Duration::from_secs(4);
 /// The API that records are sent to. Shared by all workers.
 pub struct Endpoint {
     agent: Agent,
-    method: Method,
-    url: Uri,
-    headers: HeaderMap,
-    body: Template,
+    shape: Shape,
     verdicts: Verdicts,
-    key_style: config::IdempotencyKey,
 }
 
 impl Endpoint {
@@ -49,44 +52,32 @@ impl Endpoint {
     /// # Errors
     /// One line that names the setting at fault.
     pub fn new(api: &config::Api, url: &str, workers: u32) -> anyhow::Result<Endpoint> {
-        let mut headers = HeaderMap::new();
-        headers.insert(
-            header::CONTENT_TYPE,
-            HeaderValue::from_static("application/json"),
-        );
-        for (name, value) in &api.headers {
-            let name = header::HeaderName::from_bytes(name.as_bytes())?;
-            headers.insert(name, HeaderValue::from_str(value)?);
-        }
+        let shape = Shape::new(api, url)?;
         Ok(Endpoint {
             agent: agent(api, workers)?,
-            method: Method::from_bytes(api.method.as_bytes())?,
-            url: url.parse()?,
-            headers,
-            body: Template::new(&api.body),
-            verdicts: verdicts(api)?,
-            key_style: api.idempotency_key,
+            verdicts: verdicts(api, shape.fills_url())?,
+            shape,
         })
+    }
+
+    /// The columns that a record must have to be sent, in this order.
+    pub fn columns(&self) -> impl Iterator<Item = &str> {
+        self.shape.columns()
+    }
+
+    /// Every key of the configuration that names a column.
+    pub fn uses(&self) -> &[Use] {
+        self.shape.uses()
     }
 
     /// Sends one record and says what became of it. Takes at most `api.timeout`.
     pub fn send(&self, record: &Record, key: &str) -> Answer {
-        let body = match self.body.fill(record) {
-            Ok(body) => body,
-            Err(reason) => {
-                return Answer {
-                    verdict: Verdict::Dead,
-                    http_status: None,
-                    message: reason,
-                };
-            }
-        };
-        let request = match self.request(key, body) {
+        let request = match self.shape.fill(record, key) {
             Ok(request) => request,
-            Err(error) => return no_answer(Verdict::Dead, &error.to_string()),
+            Err(reason) => return no_answer(Verdict::Dead, &reason),
         };
         transport::forget_begun();
-        match self.agent.run(request) {
+        match run(&self.agent, request) {
             Ok(response) => self.read_answer(response),
             // What failed before the first byte of the request was not sent for certain.
             Err(error) if transport::has_begun() => {
@@ -96,12 +87,23 @@ impl Endpoint {
         }
     }
 
+    /// The URL of a record's request, and the bytes that [`Endpoint::send`] would put on the wire. Sends nothing.
+    ///
+    /// # Errors
+    /// One line that says why this record cannot be sent.
+    pub fn write(&self, record: &Record, key: &str) -> Result<(Uri, Vec<u8>), String> {
+        let request = self.shape.fill(record, key)?;
+        let url = request.uri().clone();
+        let written = capture::capture(self.agent.config(), |agent| run(agent, request));
+        Ok((url, written.map_err(|error| error.to_string())?))
+    }
+
     /// Cuts off the requests in flight and refuses new ones.
     pub fn shut_down(&self) {
         self.agent.clone().shutdown();
     }
 
-    fn read_answer(&self, mut response: ureq::http::Response<ureq::Body>) -> Answer {
+    fn read_answer(&self, mut response: Response<Body>) -> Answer {
         let status = response.status();
         let retry_after = response.headers().get(header::RETRY_AFTER);
         let retry_after = retry_after.and_then(|value| parse_retry_after(value.to_str().ok()?));
@@ -133,26 +135,30 @@ impl Endpoint {
             message: text::printable(&message, MESSAGE_BYTES).into(),
         }
     }
+}
 
-    fn request(&self, key: &str, body: Vec<u8>) -> Result<Request<Vec<u8>>, ureq::http::Error> {
-        let mut request = Request::new(body);
-        *request.method_mut() = self.method.clone();
-        *request.uri_mut() = self.url.clone();
-        *request.headers_mut() = self.headers.clone();
-        let value = match self.key_style {
-            config::IdempotencyKey::Off => return Ok(request),
-            config::IdempotencyKey::Bare => HeaderValue::from_str(key)?,
-            config::IdempotencyKey::Quoted => HeaderValue::from_str(&format!("\"{key}\""))?,
-        };
-        request.headers_mut().insert("idempotency-key", value);
-        Ok(request)
+/// Runs a request. Without a body it has a `Content-Length` only where the method lets a server expect one (RFC 9110
+/// section 8.6).
+fn run(agent: &Agent, request: Request<Vec<u8>>) -> Result<Response<Body>, ureq::Error> {
+    let expects_body = matches!(
+        *request.method(),
+        Method::POST | Method::PUT | Method::PATCH
+    );
+    match request.body().is_empty() && !expects_body {
+        true => agent.run(request.map(drop)),
+        false => agent.run(request),
     }
 }
 
-fn verdicts(api: &config::Api) -> anyhow::Result<Verdicts> {
+/// The table of verdicts. Where the record decides on the URL, "not found" and "gone" are about the record, unless the
+/// configuration says something else.
+fn verdicts(api: &config::Api, fills_url: bool) -> anyhow::Result<Verdicts> {
     let mut moved = Vec::new();
     for (status, row) in &api.verdicts {
         moved.push((status.parse()?, row.parse().map_err(anyhow::Error::msg)?));
+    }
+    if fills_url {
+        moved.extend([(404, Row::Dead), (410, Row::Dead)]);
     }
     Ok(Verdicts::new(moved))
 }
@@ -224,7 +230,7 @@ fn parse_retry_after(value: &str) -> Option<Duration> {
 /// # Errors
 /// One line that says what failed.
 pub fn probe(url: &str, timeout: Duration) -> anyhow::Result<Duration> {
-    let url: Uri = url.parse()?;
+    let url = url::base(url)?;
     let start = Instant::now();
     let addresses = resolver::look_up(&url)?;
     let mut last = anyhow::anyhow!("the name has no address");

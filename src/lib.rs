@@ -32,11 +32,12 @@
 //!
 //! ## The rooms, in reading order
 //!
-//! Domain, pure: [`record`], [`batch`], [`verdict`], [`outcome`], [`retry`], [`time`], [`text`].
+//! Domain, pure: [`record`], [`batch`], [`verdict`], [`outcome`], [`retry`], [`time`], [`text`], [`placeholder`],
+//! [`percent`], [`nearest`].
 //! Storage: [`db`] and what is in it; the statements themselves are in `sql/`. Delivery: [`endpoint`].
 //! Threads: [`daemon`], [`planner`], [`worker`], [`gate`], [`timer`], [`steward`], [`wake`], [`stop`], [`lock`], [`limits`].
-//! Edges: [`cli`], [`config`], [`run`](mod@run), [`drain`], [`import`], [`status`], [`check`], [`explain`], [`operate`],
-//! [`init`], [`demo`], [`receiver`], [`journal`], [`audit`], [`server`], [`progress`], [`output`], [`stderr`], [`logging`], [`exit`].
+//! Edges: [`cli`], [`config`], [`run`](mod@run), [`drain`], [`import`], [`status`], [`check`], [`preview`],
+//! [`explain`], [`operate`], [`init`], [`demo`], [`receiver`], [`journal`], [`audit`], [`server`], [`progress`], [`output`], [`stderr`], [`logging`], [`exit`].
 //!
 //! Dependencies point from edges to threads, to storage and delivery, to the domain, and never back.
 
@@ -59,10 +60,14 @@ pub mod journal;
 pub mod limits;
 pub mod lock;
 pub mod logging;
+pub mod nearest;
 pub mod operate;
 pub mod outcome;
 pub mod output;
+pub mod percent;
+pub mod placeholder;
 pub mod planner;
+
 pub mod progress;
 pub mod receiver;
 pub mod record;

@@ -1,13 +1,13 @@
 //! A record: a row of `user_record`, as far as the request needs it.
 
-/// A row of `user_record` with the columns that `api.body` names, in that order.
+/// A row of `user_record` with the columns that the request needs, in the endpoint's order.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Record {
     /// `user_record.id`.
     pub id: i64,
     /// Times that it was sent before.
     pub attempts: i64,
-    /// The columns of the body.
+    /// The columns of the request.
     pub values: Vec<Value>,
 }
 
@@ -22,6 +22,6 @@ pub enum Value {
     Real(f64),
     /// TEXT that is valid UTF-8.
     Text(String),
-    /// A BLOB, or TEXT that is not UTF-8: nothing that JSON can carry.
+    /// A BLOB, or TEXT that is not UTF-8: nothing that a request can carry.
     Bytes,
 }

@@ -1,5 +1,5 @@
 -- A page of a batch's records that no attempt has reached: those that stand in undelivered_record have their own way.
--- {columns} are the columns of the body.
+-- {columns} are the columns of the request.
 SELECT id, 0{columns}
   FROM user_record
  WHERE user_id = :user AND id BETWEEN :first AND :last

@@ -1,5 +1,5 @@
 -- A page of a batch's records that this attempt has to send again, or that came in late.
--- {columns} are the columns of the body.
+-- {columns} are the columns of the request.
 SELECT user_record.id, undelivered_record.attempts{columns}
   FROM undelivered_record
   JOIN user_record ON user_record.id = undelivered_record.record_id

@@ -8,18 +8,18 @@ use std::ffi::{OsStr, OsString};
 use std::path::PathBuf;
 use std::time::Duration;
 
-use super::duration::format_duration;
 use super::file::Source;
 use super::keys::{self, KEYS, Key, Set};
 use super::template::defaults_document;
 use super::values::{Given, check_database_path};
 use super::{
-    Api, Batch, Config, ConfigError, Database, Durability, Flags, Gate, IdempotencyKey, Proxy,
-    Shutdown, Status, Workers, shown,
+    Api, Batch, BodyFormat, Config, ConfigError, Database, Durability, Flags, Gate, IdempotencyKey,
+    Proxy, Shutdown, Status, Workers, shown,
 };
 use crate::retry::RetryPolicy;
 
 mod document;
+mod rules;
 
 /// Names the file, so that it is no setting in it.
 const FILE_VARIABLE: &str = "FERRYD_CONFIG";
@@ -81,7 +81,7 @@ pub(super) fn assemble(
         }
     }
     draft.read_flags(flags);
-    draft.check_retry();
+    draft.check_rules();
     draft.finish()
 }
 
@@ -168,32 +168,6 @@ impl Draft {
         }
     }
 
-    /// The one rule between two keys. The problem goes to the value that was set last.
-    fn check_retry(&mut self) {
-        let RetryPolicy {
-            interval,
-            max_interval,
-            ..
-        } = self.config.retry;
-        let unknown = |name| self.misread || self.refused.contains(name);
-        if interval <= max_interval || unknown("retry.interval") || unknown("retry.max_interval") {
-            return;
-        }
-        let place = |name| self.set_by.get(name).map(|subject| &subject.place);
-        let (name, reason) = if place("retry.interval") > place("retry.max_interval") {
-            let most = format_duration(max_interval);
-            let reason = format!("must be at most retry.max_interval, which is {most}");
-            ("retry.interval", reason)
-        } else {
-            let least = format_duration(interval);
-            let reason = format!("must be at least retry.interval, which is {least}");
-            ("retry.max_interval", reason)
-        };
-        if let Some(subject) = self.set_by.get(name).cloned() {
-            self.report(&subject, &reason);
-        }
-    }
-
     fn finish(mut self) -> Result<Config, ConfigError> {
         if self.problems.is_empty() {
             return Ok(self.config);
@@ -210,7 +184,7 @@ impl Draft {
 fn table_of(name: &str) -> Option<&'static Key> {
     KEYS.iter().find(|key| {
         let rest = name.strip_prefix(&key.variable());
-        matches!(key.set, Set::Table(_)) && rest.is_some_and(|r| r.is_empty() || r.starts_with('_'))
+        !matches!(key.set, Set::One(_)) && rest.is_some_and(|r| r.is_empty() || r.starts_with('_'))
     })
 }
 
@@ -260,8 +234,11 @@ fn blank() -> Config {
             connect_timeout: Duration::ZERO,
             headers: Vec::new(),
             body: Vec::new(),
+            format: BodyFormat::Json,
             verdicts: Vec::new(),
             idempotency_key: IdempotencyKey::Bare,
+            idempotency_header: String::new(),
+            traceparent: false,
             proxy: Proxy::None,
         },
         gate: Gate {

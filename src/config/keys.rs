@@ -5,10 +5,11 @@
 //! would refuse.
 
 use super::values::{
-    api_url, check_column, check_header, check_verdict, database_path, duration, factor, listen,
-    method, one_of, positive_duration, proxy, whole,
+    api_url, check_header, check_verdict, database_path, duration, factor, flag, key_header,
+    listen, method, one_of, positive_duration, proxy, whole,
 };
-use super::{Config, Durability, IdempotencyKey, values::Given};
+use super::{BodyFormat, Config, Durability, IdempotencyKey, values::Given};
+use crate::nearest::nearest;
 
 /// A setting.
 pub(super) struct Key {
@@ -33,6 +34,8 @@ pub(super) enum Set {
     One(fn(&mut Config, &Given) -> Result<(), String>),
     /// A table of names and strings, replaced as a whole.
     Table(Table),
+    /// The table of the body, replaced as a whole.
+    Body,
 }
 
 /// A name and its string.
@@ -95,18 +98,6 @@ pub(super) fn nearest_key(name: &str) -> Option<&'static Key> {
 /// The form in which names from the file and from the environment compare.
 fn plain(name: &str) -> String {
     name.to_ascii_lowercase().replace('.', "_")
-}
-
-fn nearest<'a>(name: &str, known: impl Iterator<Item = &'a str>) -> Option<&'a str> {
-    let length = name.chars().count();
-    if length > 64 {
-        return None;
-    }
-    known
-        .map(|known| (strsim::damerau_levenshtein(name, known), known))
-        .filter(|(distance, _)| *distance <= 1 + length / 4)
-        .min()
-        .map(|(_, known)| known)
 }
 
 use Initial::{Default, Unset};
@@ -181,7 +172,9 @@ pub(super) static KEYS: &[Key] = &[
     },
     Key {
         name: "api.url",
-        help: "Where the records are sent, http or https. Required; there is no default.",
+        help: "Where the records are sent, http or https. Required; there is no default.\n\
+               {column} in the path or in the query stands for a column of the record,\n\
+               percent-encoded: \"https://api.example/users/{user_id}?city={city}\".",
         initial: Unset(r#""http://127.0.0.1:8080/records""#),
         set: One(|config, given| api_url(given).map(|url| config.api.url = Some(url))),
     },
@@ -205,7 +198,8 @@ pub(super) static KEYS: &[Key] = &[
     },
     Key {
         name: "api.headers",
-        help: "Further header fields, such as { Authorization = \"Bearer …\" }.\n\
+        help: "Further header fields, such as { Authorization = \"Bearer …\", X-City = \"{city}\" }.\n\
+               A field with the placeholder of a column that is NULL is left out.\n\
                They may also be written as a section of their own, [api.headers].",
         initial: Default("{}"),
         set: Set::Table(Table {
@@ -216,13 +210,26 @@ pub(super) static KEYS: &[Key] = &[
     },
     Key {
         name: "api.body",
-        help: "The JSON body: key = column of user_record, in this order.\n\
+        help: "What the body holds: key = column of user_record, in this order.\n\
+               Nested tables are nested objects and lists are lists: place = { city = \"city\" }.\n\
+               { value = … } is a constant, { json = \"column\" } the JSON text of a column.\n\
+               (A nested object whose only key is value, json or object: { object = { value = \"column\" } }.)\n\
                It may also be written as a section of its own, [api.body].",
         initial: Default(r#"{ networkId = "network_id", city = "city" }"#),
-        set: Set::Table(Table {
-            entries: |config| &mut config.api.body,
-            check: check_column,
-            may_be_empty: false,
+        set: Set::Body,
+    },
+    Key {
+        name: "api.format",
+        help: "How the body is written: \"json\", \"form\" (as HTML forms are; a NULL is left out) or\n\
+               \"none\" (there is no body).",
+        initial: Default(r#""json""#),
+        set: One(|config, given| {
+            let words = [
+                ("json", BodyFormat::Json),
+                ("form", BodyFormat::Form),
+                ("none", BodyFormat::None),
+            ];
+            one_of(given, &words).map(|format| config.api.format = format)
         }),
     },
     Key {
@@ -238,8 +245,8 @@ pub(super) static KEYS: &[Key] = &[
     },
     Key {
         name: "api.idempotency_key",
-        help: "How the Idempotency-Key header is written: \"bare\", \"quoted\" (a structured-field\n\
-               string) or \"off\".",
+        help: "How the key of a record is written into idempotency_header: \"bare\", \"quoted\"\n\
+               (a structured-field string) or \"off\".",
         initial: Default(r#""bare""#),
         set: One(|config, given| {
             let words = [
@@ -249,6 +256,20 @@ pub(super) static KEYS: &[Key] = &[
             ];
             one_of(given, &words).map(|form| config.api.idempotency_key = form)
         }),
+    },
+    Key {
+        name: "api.idempotency_header",
+        help: "The header field that tells the API a record's key.",
+        initial: Default(r#""Idempotency-Key""#),
+        set: One(|config, given| {
+            key_header(given).map(|name| config.api.idempotency_header = name)
+        }),
+    },
+    Key {
+        name: "api.traceparent",
+        help: "Whether each request has a traceparent header field of its own (W3C Trace Context).",
+        initial: Default("false"),
+        set: One(|config, given| flag(given).map(|on| config.api.traceparent = on)),
     },
     Key {
         name: "api.proxy",

@@ -12,6 +12,8 @@ use ureq::http::{HeaderName, HeaderValue, Method, Uri};
 
 use super::duration::parse_duration;
 use super::{Listen, Proxy};
+use crate::percent;
+use crate::placeholder::{self, Piece};
 use crate::verdict::Row;
 
 /// A value as somebody wrote it, not judged yet.
@@ -22,7 +24,9 @@ pub(super) enum Given {
     Number(String),
     /// A variable: text that may stand for a number.
     Untyped(String),
-    /// A TOML boolean, date, array or table: no key takes one here.
+    /// A TOML boolean.
+    Flag(bool),
+    /// A TOML date, array or table: no key takes one here.
     Other,
 }
 
@@ -30,14 +34,14 @@ impl Given {
     pub(super) fn text(&self) -> Option<&str> {
         match self {
             Self::Text(text) | Self::Untyped(text) => Some(text),
-            Self::Number(_) | Self::Other => None,
+            Self::Number(_) | Self::Flag(_) | Self::Other => None,
         }
     }
 
     fn number(&self) -> Option<&str> {
         match self {
             Self::Number(text) | Self::Untyped(text) => Some(text),
-            Self::Text(_) | Self::Other => None,
+            Self::Text(_) | Self::Flag(_) | Self::Other => None,
         }
     }
 }
@@ -73,6 +77,16 @@ pub(super) fn positive_duration(given: &Given) -> Result<Duration, String> {
         return Err("must be longer than zero".to_owned());
     }
     Ok(duration)
+}
+
+/// A boolean, or its word from a variable.
+pub(super) fn flag(given: &Given) -> Result<bool, String> {
+    match given {
+        Given::Flag(is) => Ok(*is),
+        Given::Untyped(word) if word == "true" => Ok(true),
+        Given::Untyped(word) if word == "false" => Ok(false),
+        _ => Err("must be true or false".to_owned()),
+    }
 }
 
 /// The value that belongs to the word; all words are named when it is none of them.
@@ -114,11 +128,44 @@ pub(super) fn api_url(given: &Given) -> Result<String, String> {
     let text = given
         .text()
         .ok_or("must be a URL, as a string: http://… or https://…")?;
-    if text.contains(['{', '}']) {
-        return Err("placeholders in braces are not supported yet: give a plain URL".to_owned());
-    }
-    check_http_url(text)?;
+    check_http_url(&sample_url(text)?)?;
     Ok(text.to_owned())
+}
+
+/// The URL as it may look once it is filled in. Its placeholders may stand in the path and in the query (RFC 3986
+/// section 3): nowhere else can a record's value be sent, or be sent safely.
+fn sample_url(text: &str) -> Result<String, String> {
+    let mut sample = String::new();
+    let mut filled = false;
+    for piece in placeholder::parse(text) {
+        match piece {
+            Piece::Text(text) => sample.push_str(text),
+            Piece::Column(_) => {
+                let (_, rest) = sample.split_once("://").unwrap_or_default();
+                if !rest.contains(['/', '?']) || rest.contains('#') {
+                    return Err(
+                        "may have a {placeholder} in its path and in its query, and nowhere else"
+                            .to_owned(),
+                    );
+                }
+                filled = true;
+                sample.push('x');
+            }
+        }
+        if sample.contains(['{', '}']) {
+            return Err("has braces that hold no name of a column: write %7B and %7D".to_owned());
+        }
+    }
+    if filled && has_dot_segment(&sample) {
+        return Err("must not have . or .. in its path beside a {placeholder}".to_owned());
+    }
+    Ok(sample)
+}
+
+fn has_dot_segment(url: &str) -> bool {
+    let (_, rest) = url.split_once("://").unwrap_or_default();
+    let path = rest.split(['?', '#']).next().unwrap_or_default();
+    path.split('/').skip(1).any(percent::is_dot_segment)
 }
 
 pub(super) fn proxy(given: &Given) -> Result<Proxy, String> {
@@ -200,12 +247,26 @@ pub(super) fn check_header(
     Ok(())
 }
 
-/// One more member of the JSON body. Whether the column exists is for the database to say.
-pub(super) fn check_column(_: &[(String, String)], _: &str, column: &str) -> Result<(), String> {
-    if column.is_empty() || column.contains('\0') {
-        return Err("must name a column of user_record".to_owned());
+/// The header field for the key of a record: one that means nothing else.
+pub(super) fn key_header(given: &Given) -> Result<String, String> {
+    let name = given.text().unwrap_or_default();
+    if HeaderName::from_bytes(name.as_bytes()).is_err() {
+        return Err("must be the name of a header field, such as Idempotency-Key".to_owned());
     }
-    Ok(())
+    let taken = [
+        "authorization",
+        "connection",
+        "content-length",
+        "content-type",
+        "host",
+        "traceparent",
+        "transfer-encoding",
+        "user-agent",
+    ];
+    if taken.contains(&name.to_ascii_lowercase().as_str()) {
+        return Err("must be a header field of its own: this one means something else".to_owned());
+    }
+    Ok(name.to_owned())
 }
 
 /// One more status that means something else than usual.
@@ -284,9 +345,44 @@ mod tests {
     }
 
     #[test]
-    fn a_placeholder_is_said_to_be_unsupported() {
-        let error = api_url(&text("http://h/users/{user_id}")).unwrap_err();
-        assert!(error.contains("not supported yet"), "{error}");
+    fn a_url_has_placeholders_in_path_and_query_only() {
+        for good in [
+            "http://h/users/{user_id}",
+            "http://h/{a}{b}/x?{c}={d}&e={ex tra}",
+            "https://u:p@h:1/{città}.json",
+            "http://h?x={a}",
+            "http://h/a/../b",
+        ] {
+            assert_eq!(api_url(&text(good)).as_deref(), Ok(good));
+        }
+        for (bad, said) in [
+            ("{a}://h/", "in its path"),
+            ("http://{a}/", "in its path"),
+            ("http://h{a}/", "in its path"),
+            ("http://h:{a}/", "in its path"),
+            ("http://{a}:{b}@h/", "in its path"),
+            ("http://h/#{a}", "in its path"),
+            ("http://h/{", "%7B"),
+            ("http://h/{}", "%7B"),
+            ("http://h/{a", "%7B"),
+            ("http://h/a}", "%7B"),
+            ("http://h/{{a}}", "%7B"),
+            ("http://h/../{a}", ". or .."),
+            ("http://h/%2e/{a}", ". or .."),
+        ] {
+            let error = api_url(&text(bad)).unwrap_err();
+            assert!(error.contains(said), "{bad}: {error}");
+        }
+    }
+
+    #[test]
+    fn the_header_of_the_key_means_nothing_else() {
+        for good in ["Idempotency-Key", "X-Request-Id"] {
+            assert_eq!(key_header(&text(good)).as_deref(), Ok(good));
+        }
+        for bad in ["", "a b", "Content-Type", "HOST", "Traceparent"] {
+            assert!(key_header(&text(bad)).is_err(), "{bad}");
+        }
     }
 
     #[test]

@@ -12,8 +12,9 @@ use std::time::{Duration, Instant};
 use crate::config::Config;
 use crate::db::fault::{self, FREE_SPACE, advice};
 use crate::db::pool::Readers;
-use crate::db::records::Loader;
+use crate::db::records::{self, Loader};
 use crate::db::{self, OpenError, ballast, batches, place, pool, steer, summary};
+use crate::endpoint::Endpoint;
 use crate::gate::Sign;
 use crate::lock::{InstanceLock, LockError};
 use crate::stop::Stop;
@@ -44,7 +45,7 @@ pub(super) struct File {
 ///
 /// # Errors
 /// When the file is refused, or the stop comes while a fault is waited for.
-pub(super) fn open(config: &Config, stop: &Stop) -> anyhow::Result<File> {
+pub(super) fn open(config: &Config, endpoint: &Endpoint, stop: &Stop) -> anyhow::Result<File> {
     let path = &config.database.path;
     let lock = patiently(path, stop, || Ok(InstanceLock::take(path)?))?;
     let conn = patiently(path, stop, || {
@@ -57,14 +58,17 @@ pub(super) fn open(config: &Config, stop: &Stop) -> anyhow::Result<File> {
         }
         Ok(conn)
     })?;
-    let loader = Loader::new(config.api.body.iter().map(|(_, column)| column.as_str()));
-    loader.check(&conn)?;
+    let uses = endpoint.uses().iter();
+    records::check_columns(
+        &conn,
+        uses.map(|used| (used.key.as_str(), used.column.as_str())),
+    )?;
     let (sign, probe_at) = steer::load_gate(&conn)?;
     let readers = readers_for(config.workers.threads);
     Ok(File {
         lock,
         readers: pool::open(path.clone(), readers)?,
-        loader,
+        loader: Loader::new(endpoint.columns()),
         instance: summary::instance_id(&conn)?,
         sign,
         probe_in: probe_at.map(|at| at.after(Timestamp::now())),

@@ -3,37 +3,66 @@
 //! A page is read in one short transaction and held in memory; the reader goes back before anything is sent.
 
 use rusqlite::types::ValueRef;
-use rusqlite::{Connection, Row, named_params};
+use rusqlite::{Connection, OptionalExtension, Row, named_params};
 
 use crate::batch::{Claim, IdRange};
+use crate::nearest::nearest;
 use crate::record::{Record, Value};
 use crate::text;
 
 /// Bytes of a column's name that a message shows at most.
 const SHOWN_BYTES: usize = 80;
 
-/// The two ways to a batch's records, with the columns of the body filled in.
+/// The ways to records, with the columns that the request needs filled in.
 #[derive(Debug, Clone)]
 pub struct Loader {
-    columns: Vec<String>,
     range_sql: String,
     undelivered_sql: String,
+    one_sql: String,
 }
 
-/// The configuration names a column that is not there.
+/// The configuration names columns that are not there: a line for each key that does.
 #[derive(Debug, thiserror::Error)]
-#[error("api.body names the column \"{column}\", which is not in user_record; it has {there}")]
-pub struct NoColumn {
-    column: String,
-    there: String,
+#[error("{}", .0.join("\n"))]
+pub struct NoColumn(Vec<String>);
+
+/// Whether the columns exist that keys of the configuration name; `uses` are pairs of key and column.
+///
+/// # Errors
+/// [`NoColumn`] for all that do not; otherwise SQLite's.
+pub fn check_columns<'a>(
+    conn: &Connection,
+    uses: impl Iterator<Item = (&'a str, &'a str)>,
+) -> anyhow::Result<()> {
+    let sql = "SELECT name FROM pragma_table_xinfo('user_record')";
+    let mut statement = conn.prepare(sql)?;
+    let names = statement.query_map([], |row| row.get(0))?;
+    let there: Vec<String> = names.collect::<rusqlite::Result<_>>()?;
+    let is_there = |column: &str| there.iter().any(|name| name.eq_ignore_ascii_case(column));
+    let missing = uses.filter(|(_, column)| !is_there(column));
+    let problems: Vec<String> = missing
+        .map(|(key, column)| {
+            let near = nearest(column, there.iter().map(String::as_str));
+            let near = near.map_or(String::new(), |near| format!(", did you mean \"{near}\"?"));
+            format!(
+                "{} names the column \"{}\", which is not in user_record{near}; it has {}",
+                text::printable(key, SHOWN_BYTES),
+                text::printable(column, SHOWN_BYTES),
+                there.join(", ")
+            )
+        })
+        .collect();
+    match problems.is_empty() {
+        true => Ok(()),
+        false => Err(NoColumn(problems).into()),
+    }
 }
 
 impl Loader {
     /// A loader of these columns of `user_record`.
     pub fn new<'a>(columns: impl Iterator<Item = &'a str>) -> Loader {
-        let columns: Vec<String> = columns.map(String::from).collect();
         let mut list = String::new();
-        for column in &columns {
+        for column in columns {
             // An identifier in SQL is quoted by doubling its quotes.
             list.push_str(", user_record.\"");
             list.push_str(&column.replace('"', "\"\""));
@@ -41,16 +70,16 @@ impl Loader {
         }
         let fill = |sql: &str| sql.replace("{columns}\n", &format!("{list}\n"));
         Loader {
-            columns,
             range_sql: fill(include_str!("../../sql/load/load_range.sql")),
             undelivered_sql: fill(include_str!("../../sql/load/load_undelivered.sql")),
+            one_sql: fill(include_str!("../../sql/load/load_one.sql")),
         }
     }
 
     /// Up to `records` records of `ids` that no attempt has reached.
     ///
     /// # Errors
-    /// SQLite's, for example when a column of the body does not exist.
+    /// SQLite's, for example when a column does not exist.
     pub fn load_range(
         &self,
         conn: &Connection,
@@ -96,25 +125,14 @@ impl Loader {
             .collect()
     }
 
-    /// Whether the columns exist.
+    /// One record, wherever it stands; `None` when there is no such record.
     ///
     /// # Errors
-    /// [`NoColumn`] for the first that does not; otherwise SQLite's.
-    pub fn check(&self, conn: &Connection) -> anyhow::Result<()> {
-        let sql = "SELECT name FROM pragma_table_xinfo('user_record')";
-        let mut statement = conn.prepare(sql)?;
-        let names = statement.query_map([], |row| row.get(0))?;
-        let there: Vec<String> = names.collect::<rusqlite::Result<_>>()?;
-        for column in &self.columns {
-            if !there.iter().any(|name| name.eq_ignore_ascii_case(column)) {
-                return Err(NoColumn {
-                    column: text::printable(column, SHOWN_BYTES).into(),
-                    there: there.join(", "),
-                }
-                .into());
-            }
-        }
-        Ok(())
+    /// As for [`Loader::load_range`].
+    pub fn load_one(&self, conn: &Connection, record: i64) -> rusqlite::Result<Option<Record>> {
+        conn.prepare_cached(&self.one_sql)?
+            .query_row(named_params! {":record": record}, read_record)
+            .optional()
     }
 }
 

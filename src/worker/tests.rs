@@ -50,8 +50,8 @@ impl Place {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let server = Server::start(listener, handler, Limits::default()).unwrap();
         let url = format!("http://{}/", server.addr());
-        let columns = config.api.body.iter().map(|(_, column)| column.as_str());
-        let loader = Loader::new(columns);
+        let endpoint = Endpoint::new(&config.api, &url, 1).unwrap();
+        let loader = Loader::new(endpoint.columns());
         let instance = summary::instance_id(&conn).unwrap();
         let (writer_deadline, deadline) = crossbeam_channel::bounded(0);
         let (writer, write) = Writer::new(conn, config.database.durability, deadline).unwrap();
@@ -70,7 +70,7 @@ impl Place {
             reason: None,
         };
         let shared = Shared {
-            endpoint: Endpoint::new(&config.api, &url, 1).unwrap(),
+            endpoint,
             readers: pool::open(path.clone(), 2).unwrap(),
             loader,
             writer,

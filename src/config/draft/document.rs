@@ -7,6 +7,7 @@ use std::ops::Range;
 use toml::Spanned;
 use toml::de::{DeTable, DeValue};
 
+use super::super::body;
 use super::super::keys::{self, Key, Set, Table};
 use super::super::shown;
 use super::super::values::Given;
@@ -84,11 +85,47 @@ impl Draft {
                 self.settle(key, subject, outcome);
             }
             Set::Table(table) => self.read_table(document, key, table, member),
+            Set::Body => self.read_body(document, key, member),
         }
     }
 
+    /// Replaces the body as a whole.
+    fn read_body(&mut self, document: &Document, key: &'static Key, member: &Member) {
+        let subject = document.subject(member.line, Some(key.name));
+        let DeValue::Table(table) = member.value.get_ref() else {
+            let reason = "must be a table: write [api.body], and key = \"column\" below";
+            return self.report(&subject, reason);
+        };
+        if document.is_doubtful(member.line) {
+            return;
+        }
+        if table.is_empty() {
+            let reason = "must not be empty; to send no body, set api.format = \"none\"";
+            return self.report(&subject, reason);
+        }
+        match body::read(table) {
+            Ok(members) => self.config.api.body = members,
+            Err(flaws) => {
+                for flaw in flaws {
+                    let line = document.line(&(flaw.at..flaw.at));
+                    if !document.is_doubtful(line) {
+                        let name = format!("{}.{}", key.name, shown(&flaw.path));
+                        self.report(&document.subject(line, Some(&name)), &flaw.reason);
+                    }
+                }
+            }
+        }
+        self.set_by.insert(key.name, subject);
+    }
+
     /// Replaces a table as a whole. Messages leave the strings out: a header may be secret.
-    fn read_table(&mut self, document: &Document, key: &Key, table: &Table, member: &Member) {
+    fn read_table(
+        &mut self,
+        document: &Document,
+        key: &'static Key,
+        table: &Table,
+        member: &Member,
+    ) {
         let subject = document.subject(member.line, Some(key.name));
         let DeValue::Table(given) = member.value.get_ref() else {
             let reason = format!(
@@ -118,6 +155,7 @@ impl Draft {
             }
         }
         *(table.entries)(&mut self.config) = entries;
+        self.set_by.insert(key.name, subject);
     }
 
     fn report_unknown(
@@ -208,6 +246,7 @@ fn given(value: &DeValue) -> Given {
             Given::Number(number.map_or_else(|_| integer.to_string(), |n| n.to_string()))
         }
         DeValue::Float(float) => Given::Number(float.as_str().to_owned()),
+        DeValue::Boolean(is) => Given::Flag(*is),
         _ => Given::Other,
     }
 }

@@ -2,8 +2,9 @@
 //! problems at once (`refusals`).
 
 use super::*;
-use crate::config::{Listen, template};
+use crate::config::{Content, Listen, template};
 
+mod body;
 mod refusals;
 
 fn read(text: &str, variables: &[(&str, &str)], flags: &Flags) -> Result<Config, ConfigError> {
@@ -25,6 +26,13 @@ fn good(text: &str) -> Config {
 fn pairs(pairs: &[(&str, &str)]) -> Vec<(String, String)> {
     let owned = pairs.iter().map(|(a, b)| (a.to_string(), b.to_string()));
     owned.collect()
+}
+
+fn columns(names: &[(&str, &str)]) -> Vec<(String, Content)> {
+    let columns = pairs(names).into_iter();
+    columns
+        .map(|(key, name)| (key, Content::Column(name)))
+        .collect()
 }
 
 /// The defaults of the contract, written out a second time on purpose.
@@ -54,9 +62,12 @@ fn contract() -> Config {
             timeout: Duration::from_secs(30),
             connect_timeout: Duration::from_secs(5),
             headers: Vec::new(),
-            body: pairs(&[("networkId", "network_id"), ("city", "city")]),
+            body: columns(&[("networkId", "network_id"), ("city", "city")]),
+            format: BodyFormat::Json,
             verdicts: Vec::new(),
             idempotency_key: IdempotencyKey::Bare,
+            idempotency_header: "Idempotency-Key".to_owned(),
+            traceparent: false,
             proxy: Proxy::None,
         },
         gate: Gate {
@@ -124,7 +135,7 @@ fn a_body_replaces_the_default_as_a_whole_and_keeps_the_order_of_the_file() {
         "[api]\nbody = { z = \"city\", a = \"id\" }\n",
         "api.body.z = \"city\"\napi.body.a = \"id\"\n",
     ] {
-        assert_eq!(good(text).api.body, pairs(&[("z", "city"), ("a", "id")]));
+        assert_eq!(good(text).api.body, columns(&[("z", "city"), ("a", "id")]));
     }
 }
 

@@ -30,7 +30,7 @@ fn every_problem_is_reported_in_line_order_and_then_those_of_variables_and_flags
          ferryd.toml:4: not TOML: string values must be quoted, expected literal string\n\
          ferryd.toml:6: unknown section \"worker\", did you mean \"workers\"?\n\
          ferryd.toml:10: api.url = 5: must be a URL, as a string: http://… or https://…\n\
-         ferryd.toml:12: api.body.a: must be a string\n\
+         ferryd.toml:12: api.body.a: must be a string, the name of a column; a constant is written { value = … }\n\
          FERRYD_BATCH_SIZE=abc: must be a whole number from 1 to 100000\n\
          FERRYD_GATE_FAILURES=0: must be a whole number from 1 to 1000000\n\
          --database \"\": must not be empty: give the path of a file"
@@ -103,6 +103,10 @@ fn every_number_and_duration_is_held_to_its_bounds() {
         "shutdown.grace = \"3651d\"",
         "api.body = {}",
         "api.idempotency_key = \"on\"",
+        "api.idempotency_header = \"Host\"",
+        "api.format = \"xml\"",
+        "api.traceparent = \"yes\"",
+        "api.traceparent = 1",
     ] {
         assert_eq!(problems(line).len(), 1, "{line}");
     }
@@ -117,6 +121,8 @@ fn every_number_and_duration_is_held_to_its_bounds() {
         "gate.failures = 1",
         "shutdown.grace = \"0s\"",
         "api.headers = {}",
+        "api.traceparent = true",
+        "api.method = \"HEAD\"\napi.format = \"none\"",
     ] {
         good(line);
     }
@@ -229,7 +235,7 @@ fn an_unknown_variable_is_named_with_the_nearest_known_one() {
 fn every_single_value_has_a_variable() {
     for key in KEYS {
         let outcome = variable_problems(&key.variable(), ":memory:");
-        let is_table = matches!(key.set, Set::Table(_));
+        let is_table = !matches!(key.set, Set::One(_));
         let from_file_only = outcome[0].contains("cannot be set from the environment");
         assert_eq!(from_file_only, is_table, "{outcome:?}");
         assert!(!outcome[0].contains("unknown"), "{outcome:?}");

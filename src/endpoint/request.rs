@@ -1,0 +1,74 @@
+//! The shape of a request, as the configuration describes it: read once, filled in for each record.
+
+use ureq::http::{Method, Request};
+
+use super::body::Body;
+use super::columns::{Columns, Use};
+use super::fields::Fields;
+use super::url::Url;
+use crate::config;
+use crate::record::Record;
+
+/// What all requests have in common, with places for the columns.
+pub struct Shape {
+    method: Method,
+    url: Url,
+    fields: Fields,
+    body: Body,
+    columns: Columns,
+}
+
+impl Shape {
+    /// The shape that the configuration describes, for this `api.url`.
+    ///
+    /// # Errors
+    /// One line that names what is wrong.
+    pub fn new(api: &config::Api, url: &str) -> anyhow::Result<Shape> {
+        let mut columns = Columns::default();
+        let body = Body::new(api, &mut columns);
+        Ok(Shape {
+            method: Method::from_bytes(api.method.as_bytes())?,
+            url: Url::new(url, &mut columns)?,
+            fields: Fields::new(api, body.content_type(), &mut columns)?,
+            body,
+            columns,
+        })
+    }
+
+    /// The columns that a record must have, in this order.
+    pub fn columns(&self) -> impl Iterator<Item = &str> {
+        self.columns.names()
+    }
+
+    /// Every key of the configuration that names a column.
+    pub fn uses(&self) -> &[Use] {
+        self.columns.uses()
+    }
+
+    /// Whether the URL is another for each record.
+    pub fn fills_url(&self) -> bool {
+        self.url.is_filled()
+    }
+
+    /// The request for one attempt at a record.
+    ///
+    /// # Errors
+    /// One line that says why this record cannot be sent.
+    pub fn fill(&self, record: &Record, key: &str) -> Result<Request<Vec<u8>>, String> {
+        let mut body = Vec::with_capacity(128);
+        self.fill_body(record, &mut body)?;
+        let mut request = Request::new(body);
+        *request.method_mut() = self.method.clone();
+        *request.uri_mut() = self.url.fill(record)?;
+        *request.headers_mut() = self.fields.fill(record, key)?;
+        Ok(request)
+    }
+
+    /// Appends the body's text for a record.
+    ///
+    /// # Errors
+    /// As for [`Shape::fill`].
+    pub fn fill_body(&self, record: &Record, out: &mut Vec<u8>) -> Result<(), String> {
+        self.body.fill(record, out)
+    }
+}
