@@ -10,8 +10,8 @@ use crate::config::{self, Flags, Loaded};
 use crate::db::steer::{Target, Verb};
 use crate::import::Format;
 use crate::{
-    audit, check, demo, drain, explain, import, init, logging, operate, output, progress, receiver,
-    run, status, stop,
+    audit, check, demo, drain, explain, import, init, logging, operate, output, preview, progress,
+    receiver, run, status, stop,
 };
 
 /// Ferries the rows of `user_record`, in one SQLite file, to an HTTP API, in batches, with the status of every batch in
@@ -128,6 +128,18 @@ enum Command {
         #[arg(long)]
         probe: bool,
     },
+    /// Print the exact request of a record, without sending it
+    #[command(
+        after_help = "Without RECORD_ID it is a record that waits, else the first of the table. Secrets are masked.\n\n--send is a trial: the answer is printed and nothing is recorded. ferryd sends the record all the same when its turn\ncomes, with the same key. Neither the gate nor a pause keeps the trial back.\n\nExample:\n  ferryd preview\n  ferryd preview 1005 --send"
+    )]
+    Preview {
+        /// user_record.id
+        #[arg(allow_negative_numbers = true)]
+        record_id: Option<i64>,
+        /// Also send it, once, and print the answer; ends with 1 unless it was accepted
+        #[arg(long)]
+        send: bool,
+    },
     /// Write a commented ferryd.toml and an empty database; never overwrites
     #[command(after_help = "Example:\n  ferryd init --config ferryd.toml")]
     Init,
@@ -200,6 +212,8 @@ pub enum Outcome {
     NotDelivered,
     /// `audit` found a promise that does not hold.
     Broken,
+    /// The API did not accept what `preview --send` sent.
+    NotAccepted,
 }
 
 impl Cli {
@@ -275,6 +289,15 @@ impl Cli {
                 }
             }
             Command::Check { probe } => check::run(&load(&flags)?, probe)?,
+            Command::Preview { record_id, send } => {
+                let options = preview::Options {
+                    record: record_id,
+                    send,
+                };
+                if !preview::run(&load(&flags)?.config, options)? {
+                    return Ok(Outcome::NotAccepted);
+                }
+            }
             Command::Init => init::run(&flags)?,
             Command::Receiver {
                 listen,

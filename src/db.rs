@@ -10,6 +10,7 @@ pub mod fault;
 pub mod holders;
 pub mod place;
 pub mod pool;
+pub mod preview;
 pub mod records;
 pub mod schema;
 pub mod settle;

@@ -72,13 +72,22 @@ impl Endpoint {
 
     /// Sends one record and says what became of it. Takes at most `api.timeout`.
     pub fn send(&self, record: &Record, key: &str) -> Answer {
+        self.exchange(record, key, false)
+    }
+
+    /// Sends one record as [`Endpoint::send`] does, and keeps what the API says also when it accepts it.
+    pub fn try_out(&self, record: &Record, key: &str) -> Answer {
+        self.exchange(record, key, true)
+    }
+
+    fn exchange(&self, record: &Record, key: &str, keep_success: bool) -> Answer {
         let request = match self.shape.fill(record, key) {
             Ok(request) => request,
             Err(reason) => return no_answer(Verdict::Dead, &reason),
         };
         transport::forget_begun();
         match run(&self.agent, request) {
-            Ok(response) => self.read_answer(response),
+            Ok(response) => self.read_answer(response, keep_success),
             // What failed before the first byte of the request was not sent for certain.
             Err(error) if transport::has_begun() => {
                 no_answer(Verdict::Unknown, &format!("no answer: {error}"))
@@ -103,7 +112,7 @@ impl Endpoint {
         self.agent.clone().shutdown();
     }
 
-    fn read_answer(&self, mut response: Response<Body>) -> Answer {
+    fn read_answer(&self, mut response: Response<Body>, keep_success: bool) -> Answer {
         let status = response.status();
         let retry_after = response.headers().get(header::RETRY_AFTER);
         let retry_after = retry_after.and_then(|value| parse_retry_after(value.to_str().ok()?));
@@ -111,7 +120,7 @@ impl Endpoint {
 
         let mut body = Vec::new();
         let mut reader = response.body_mut().as_reader().take(BODY_LIMIT);
-        if verdict == Verdict::Delivered {
+        if verdict == Verdict::Delivered && !keep_success {
             // Read only so that the connection can be used again; a body that breaks off changes nothing.
             let _ = std::io::copy(&mut reader, &mut std::io::sink());
             return Answer {

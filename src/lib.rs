@@ -67,7 +67,7 @@ pub mod output;
 pub mod percent;
 pub mod placeholder;
 pub mod planner;
-
+pub mod preview;
 pub mod progress;
 pub mod receiver;
 pub mod record;

@@ -9,7 +9,7 @@ fn main() -> ExitCode {
     let result = std::panic::catch_unwind(|| cli.run());
     ExitCode::from(match result {
         Ok(Ok(Outcome::Done)) => exit::DONE,
-        Ok(Ok(Outcome::Broken)) => exit::FAILED,
+        Ok(Ok(Outcome::Broken | Outcome::NotAccepted)) => exit::FAILED,
         Ok(Ok(Outcome::NotDelivered)) => exit::NOT_DELIVERED,
         Ok(Err(error)) => {
             complain(&exit::message(&error));

@@ -1,13 +1,14 @@
-//! `ferryd retry`, `pause` and `resume`: rows of the `command` table. A running daemon answers them; without one they are
+//! `ferryd retry`, `pause` and `resume`, and planning for `preview`: rows of the `command` table. A running daemon answers them; without one they are
 //! carried out at once, under the instance lock.
 
-use rusqlite::Connection;
+use rusqlite::{Connection, named_params};
 use std::path::Path;
 use std::time::{Duration, Instant};
 
 use crate::config::Durability;
-use crate::db;
+use crate::db::batches::{self, Cut, Scope};
 use crate::db::steer::{self, Verb};
+use crate::db::{self, preview};
 use crate::gate::{PAUSED, Sign, State};
 use crate::lock::{InstanceLock, LockError};
 use crate::time::Timestamp;
@@ -30,6 +31,42 @@ pub fn run(database: &Path, verb: &Verb) -> anyhow::Result<String> {
         Err(LockError::Held { .. }) => ask_daemon(&conn, verb),
         Err(error) => Err(error.into()),
     }
+}
+
+/// Sees to it that a record is cut into a batch. A running daemon cuts all that waits; without one it is only what waits of the
+/// record's user, up to the record.
+///
+/// # Errors
+/// When the file cannot be used, or a running daemon does not answer.
+pub fn plan(database: &Path, record: i64, cut: Cut) -> anyhow::Result<()> {
+    let conn = db::open_writer(database, Durability::Full)?;
+    match InstanceLock::take(database) {
+        Ok(_lock) => plan_record(&conn, record, cut),
+        Err(LockError::Held { .. }) => ask_daemon(&conn, &Verb::Plan).map(drop),
+        Err(error) => Err(error.into()),
+    }
+}
+
+fn plan_record(conn: &Connection, record: i64, cut: Cut) -> anyhow::Result<()> {
+    let sql = include_str!("../sql/explain/record.sql");
+    let params = named_params! {":record": record};
+    // A row without a whole number for its user is in no batch, ever.
+    let Ok(user) = conn.query_row(sql, params, |row| row.get(0)) else {
+        return Ok(());
+    };
+    let scope = Scope {
+        user: Some(user),
+        due_by: None,
+    };
+    while preview::key_of_record(conn, record)?.is_none() {
+        db::begin_patiently(conn)?;
+        let round = batches::plan(conn, scope, cut, None, Timestamp::now())?;
+        conn.execute_batch("COMMIT")?;
+        if round.batches == 0 {
+            break;
+        }
+    }
+    Ok(())
 }
 
 fn ask_daemon(conn: &Connection, verb: &Verb) -> anyhow::Result<String> {

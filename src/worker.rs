@@ -8,7 +8,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use crate::batch::{Claim, IdRange};
+use crate::batch::{self, Claim, IdRange};
 use crate::db::fault::{self, Damaged};
 use crate::db::pool::Readers;
 use crate::db::records::Loader;
@@ -284,7 +284,7 @@ impl<'a> Attempt<'a> {
             ..
         } = self.shared;
         let permit = gate.try_pass()?;
-        let key = format!("{instance}.{}.{}", self.claim.fence.batch_id, record.id);
+        let key = batch::idempotency_key(instance, self.claim.fence.batch_id, record.id);
         let answer = endpoint.send(record, &key);
         let has_begun = !matches!(answer.verdict, Verdict::NotSent | Verdict::Shortage);
         self.sent += u64::from(has_begun);

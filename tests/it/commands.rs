@@ -6,13 +6,14 @@ mod demo;
 mod import;
 mod init;
 mod output;
+mod preview;
 mod receiver;
 mod status;
 
 use crate::harness::Site;
 
-const COMMANDS: [&str; 8] = [
-    "run", "drain", "import", "status", "check", "init", "receiver", "demo",
+const COMMANDS: [&str; 9] = [
+    "run", "drain", "import", "status", "check", "preview", "init", "receiver", "demo",
 ];
 
 #[test]

@@ -6,7 +6,7 @@ use crate::harness::{Api, Ran, Site};
 use std::process::Command;
 
 /// Every key of a single value: its name, a value that is allowed, and nonsense; as TOML writes them.
-const KEYS: [(&str, &str, &str); 21] = [
+const KEYS: [(&str, &str, &str); 24] = [
     ("database.path", "\"ferryd.db\"", "\"\""),
     ("database.durability", "\"full\"", "\"most\""),
     ("batch.size", "100000", "100001"),
@@ -26,6 +26,9 @@ const KEYS: [(&str, &str, &str); 21] = [
     ("api.timeout", "\"1m\"", "\"0s\""),
     ("api.connect_timeout", "\"1s\"", "\"0s\""),
     ("api.idempotency_key", "\"quoted\"", "\"maybe\""),
+    ("api.idempotency_header", "\"X-Key\"", "\"Host\""),
+    ("api.format", "\"form\"", "\"xml\""),
+    ("api.traceparent", "true", "\"maybe\""),
     ("api.proxy", "\"http://127.0.0.1:3128\"", "\"yes\""),
     ("gate.failures", "1", "0"),
     ("gate.probe_interval", "\"1s\"", "\"0s\""),

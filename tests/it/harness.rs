@@ -6,12 +6,14 @@ mod door;
 mod journal;
 mod run;
 mod site;
+mod wired;
 
 pub use api::{Api, Latch, Seen};
 pub use door::Door;
 pub use journal::Change;
 pub use run::{Daemon, Ran, peak_memory_mb, threads};
 pub use site::{Site, shell};
+pub use wired::Wired;
 
 use std::process::Command;
 use std::time::{Duration, Instant};

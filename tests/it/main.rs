@@ -18,6 +18,7 @@ mod model;
 mod planning;
 mod pool;
 mod rebuilt;
+mod request;
 mod restart;
 mod retry;
 mod retry_after;

@@ -1,53 +1,17 @@
 //! Sending: what a request looks like on the wire, and that a record is known by its key.
 
-use crate::harness::{Api, DEADLINE, Ran, Site};
-use ferryd::server::{Answer, Request};
+use crate::harness::{Api, DEADLINE, Ran, Site, Wired};
+use ferryd::server::Answer;
 use std::collections::{HashMap, HashSet};
 use std::io::{Read, Write};
 use std::net::{Shutdown, SocketAddr, TcpListener, TcpStream};
+use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex};
 use std::time::Duration;
-
-/// A request as it stood on the wire.
-#[derive(Debug, Clone)]
-struct Wired {
-    line: String,
-    headers: Vec<(String, String)>,
-    body: String,
-}
-
-impl Wired {
-    fn of(request: &Request) -> Wired {
-        let own = |(name, value): (&str, &str)| (name.to_ascii_lowercase(), value.to_string());
-        Wired {
-            line: format!("{} {}", request.method(), request.target()),
-            headers: request.headers().map(own).collect(),
-            body: String::from_utf8(request.body.clone()).unwrap(),
-        }
-    }
-
-    /// All values of a header field.
-    fn header(&self, name: &str) -> Vec<&str> {
-        let fields = self.headers.iter().filter(|(had, _)| had == name);
-        fields.map(|(_, value)| value.as_str()).collect()
-    }
-}
-
-/// An API that accepts everything and keeps the requests as they were.
-fn recording() -> (Api, Arc<Mutex<Vec<Wired>>>) {
-    let wired = Arc::new(Mutex::new(Vec::new()));
-    let into = Arc::clone(&wired);
-    let api = Api::answering(move |_, request| {
-        into.lock().unwrap().push(Wired::of(request));
-        Answer::status(200)
-    });
-    (api, wired)
-}
 
 /// Sends one record under these lines of `[api]` and returns the request.
 fn request_under(api_toml: &str) -> Wired {
-    let (api, wired) = recording();
+    let (api, wired) = Wired::recording();
     let site = Site::new();
     site.configure(&format!("[api]\nurl = \"{}\"\n{api_toml}", api.url()));
     site.import(1, [7]);
@@ -97,7 +61,7 @@ fn the_method_and_further_headers_are_those_of_the_configuration() {
 
 #[test]
 fn the_path_and_the_query_of_the_url_are_sent_as_configured() {
-    let (api, wired) = recording();
+    let (api, wired) = Wired::recording();
     let site = Site::new();
     let url = api.url().replace("/records", "/v1/a%20b?source=f&x=%C3%BC");
     site.configure(&format!("[api]\nurl = \"{url}\"\n"));
@@ -128,7 +92,7 @@ fn the_idempotency_key_is_bare_quoted_or_off() {
 
 #[test]
 fn values_reach_the_api_as_they_are_stored() {
-    let (api, wired) = recording();
+    let (api, wired) = Wired::recording();
     let site = Site::new();
     site.configure(&format!(
         "[api]\nurl = \"{}\"\n[api.body]\n\"the \\\"id\\\"\" = \"id\"\ncity = \"city\"\nextra = \"ex tra\"\n",

@@ -34,7 +34,7 @@ fn a_sound_site_gets_an_ok_for_everything() {
             "ok api.url",
             "ok permissions",
             "ok schema",
-            "ok api.body",
+            "ok columns",
             "ok integrity",
             "ok probe"
         ]
@@ -74,7 +74,7 @@ fn a_missing_url_is_78_and_hides_no_other_line() {
             "FAIL api.url",
             "ok permissions",
             "ok schema",
-            "ok api.body",
+            "ok columns",
             "ok integrity"
         ]
     );

@@ -122,7 +122,7 @@ fn a_body_with_a_column_that_is_not_there_is_a_configuration_error_in_one_line()
         let ran = site.run(&[command]).assert_code(78);
         assert_eq!(
             ran.stderr,
-            "ferryd: api.body names the column \"town\", which is not in user_record; \
+            "ferryd: api.body.where names the column \"town\", which is not in user_record; \
              it has id, user_id, network_id, city\n"
         );
     }
