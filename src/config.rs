@@ -12,6 +12,7 @@ mod draft;
 mod duration;
 mod file;
 mod keys;
+mod request;
 mod template;
 mod values;
 

@@ -4,9 +4,10 @@
 //! Must never happen here: a key that is known elsewhere only, or a default that its own check
 //! would refuse.
 
+use super::request::{api_url, key_header};
 use super::values::{
-    api_url, check_header, check_verdict, database_path, duration, factor, flag, key_header,
-    listen, method, one_of, positive_duration, proxy, whole,
+    check_header, check_verdict, database_path, duration, factor, flag, listen, method, one_of,
+    positive_duration, proxy, whole,
 };
 use super::{BodyFormat, Config, Durability, IdempotencyKey, values::Given};
 use crate::nearest::nearest;
