@@ -1,18 +1,15 @@
 //! `preview`: the request as it would stand on the wire, and a trial that records nothing.
 
-use crate::harness::{Api, Ran, Site, Wired, eventually};
+use crate::harness::{Api, DEADLINE, Ran, Site, Wired, eventually};
 use ferryd::server::Answer;
 use std::io::{Read, Write};
 use std::net::TcpListener;
-use std::time::Duration;
 
 /// Takes one request at `listener`, answers 200, and returns its bytes.
 fn take_one(listener: TcpListener) -> std::thread::JoinHandle<String> {
     std::thread::spawn(move || {
         let (mut stream, _) = listener.accept().unwrap();
-        stream
-            .set_read_timeout(Some(Duration::from_millis(500)))
-            .unwrap();
+        stream.set_read_timeout(Some(DEADLINE)).unwrap();
         let mut bytes = Vec::new();
         let mut buffer = [0; 4096];
         while let Ok(read @ 1..) = stream.read(&mut buffer) {
@@ -80,7 +77,7 @@ fn without_an_id_it_is_a_record_that_waits_and_else_the_first() {
     site.run(&["pause"]).assert_code(0);
     let daemon = site.daemon();
     eventually("the batch is planned", || {
-        site.shell("SELECT pending_batches FROM delivery_summary") == "1"
+        site.shell("SELECT pending_batches + running_batches FROM delivery_summary") == "1"
     });
     assert!(body(&site).contains("\"8\""), "planned, with the daemon up");
     drop(daemon);
