@@ -166,7 +166,7 @@ fn print(bytes: &[u8]) {
 fn in_words(answer: &Answer) -> String {
     let verdict = match answer.verdict {
         Verdict::Delivered => "accepted; ferryd will send it again when its turn comes",
-        Verdict::NotSent => "nothing was sent",
+        Verdict::NotSent | Verdict::Shortage => "nothing was sent",
         Verdict::Unknown => "may have been accepted",
         Verdict::Retry(_) => "to be sent again later",
         Verdict::DestinationFault => {
