@@ -8,7 +8,7 @@ use std::time::Duration;
 use crate::config::{Config, Loaded};
 use crate::db::records::Loader;
 use crate::db::{self, OpenError, schema};
-use crate::endpoint;
+use crate::endpoint::Endpoint;
 use crate::exit;
 use crate::output::say;
 
@@ -33,6 +33,21 @@ pub fn run(loaded: &Loaded, probe: bool) -> anyhow::Result<()> {
             .map(|_| config.shown_url())
             .map_err(Into::into),
     );
+    let endpoint = config
+        .require_url()
+        .ok()
+        .map(|url| Endpoint::new(&config.api, url, 1));
+    let endpoint = match endpoint {
+        Some(Ok(endpoint)) => {
+            report.add_secrets(&endpoint);
+            Some(endpoint)
+        }
+        Some(Err(error)) => {
+            report.add("secrets", Err(error));
+            None
+        }
+        None => None,
+    };
     report.add("permissions", permissions(&config.database.path));
     match open(&config.database.path) {
         Err(error) => report.add("schema", Err(error)),
@@ -46,8 +61,8 @@ pub fn run(loaded: &Loaded, probe: bool) -> anyhow::Result<()> {
             report.add("integrity", integrity(&config.database.path, &conn));
         }
     }
-    if probe {
-        report.add("probe", reach(config));
+    if let Some(endpoint) = endpoint.filter(|_| probe) {
+        report.add("probe", reach(config, &endpoint));
     }
     report.first_failure.map_or(Ok(()), Err)
 }
@@ -58,6 +73,17 @@ struct Report {
 }
 
 impl Report {
+    /// Nothing where there are none.
+    fn add_secrets(&mut self, endpoint: &Endpoint) {
+        let warnings = endpoint.warnings();
+        for warning in &warnings {
+            say(&format!("warn  {:<12} {warning}", "secrets"));
+        }
+        if endpoint.files() > 0 && warnings.is_empty() {
+            self.add("secrets", Ok(format!("files in use: {}", endpoint.files())));
+        }
+    }
+
     fn add(&mut self, what: &str, result: anyhow::Result<String>) {
         match result {
             Ok(detail) => say(&format!("ok    {what:<12} {detail}")),
@@ -137,9 +163,8 @@ pub struct Unreachable {
     reason: String,
 }
 
-fn reach(config: &Config) -> anyhow::Result<String> {
-    let url = config.require_url()?;
-    match endpoint::probe(url, config.api.connect_timeout) {
+fn reach(config: &Config, endpoint: &Endpoint) -> anyhow::Result<String> {
+    match endpoint.probe(config.api.connect_timeout) {
         Ok(took) => Ok(format!("connected in {}", in_ms(took))),
         Err(reason) => Err(Unreachable {
             url: config.shown_url(),

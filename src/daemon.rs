@@ -72,6 +72,9 @@ impl Daemon {
     pub fn start(config: &Config, scope: Scope, stop: &Stop) -> anyhow::Result<Daemon> {
         let workers = config.workers.threads;
         let endpoint = Endpoint::new(&config.api, config.require_url()?, workers)?;
+        for warning in endpoint.warnings() {
+            log::warn!("{warning}.");
+        }
         let file = open_file(config, stop)?;
         let readers = file.readers;
 
@@ -168,6 +171,11 @@ impl Daemon {
     /// Whether nothing is sent for now, not even a probe.
     pub fn is_held(&self) -> bool {
         self.shared.gate.is_shut()
+    }
+
+    /// Reads secrets and certificates again.
+    pub fn reload(&self) {
+        self.shared.endpoint.reload();
     }
 
     /// Stops everything in order.

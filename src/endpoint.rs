@@ -2,15 +2,20 @@
 //!
 //! It never follows a redirect, never repeats a request by itself, and never counts anything as delivered but a 2xx.
 
+mod auth;
 mod body;
+mod oauth2;
 mod resolver;
+mod tls;
 mod transport;
+mod webhook;
 
 use std::io::Read;
+use std::net::TcpStream;
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 use ureq::Agent;
 use ureq::http::{HeaderMap, HeaderValue, Method, Request, Uri, header};
-use ureq::tls::{RootCerts, TlsConfig};
 
 use crate::config;
 use crate::outcome::Answer;
@@ -20,6 +25,9 @@ use crate::time::Timestamp;
 use crate::verdict::{Verdict, Verdicts};
 
 pub use body::Template;
+
+use auth::Auth;
+use tls::Tls;
 
 /// Bytes of an answer's body that are read, so that its connection can be used again.
 const BODY_LIMIT: u64 = 64 * 1024;
@@ -40,6 +48,8 @@ pub struct Endpoint {
     body: Template,
     verdicts: Verdicts,
     key_style: config::IdempotencyKey,
+    auth: Auth,
+    tls: Arc<Tls>,
 }
 
 impl Endpoint {
@@ -57,8 +67,14 @@ impl Endpoint {
             let name = header::HeaderName::from_bytes(name.as_bytes())?;
             headers.insert(name, HeaderValue::from_str(value)?);
         }
+        let token_url = api.oauth2.token_url.as_deref().unwrap_or_default();
+        let is_secure = |url: &str| url.to_ascii_lowercase().starts_with("https:");
+        let tls = Tls::open(&api.tls, is_secure(url) || is_secure(token_url))?;
+        let tls = Arc::new(tls);
         Ok(Endpoint {
-            agent: agent(api, workers)?,
+            agent: agent(api, workers, tls.clone())?,
+            auth: Auth::open(api, url)?,
+            tls,
             method: Method::from_bytes(api.method.as_bytes())?,
             url: url.parse()?,
             headers,
@@ -82,17 +98,82 @@ impl Endpoint {
         };
         let request = match self.request(key, body) {
             Ok(request) => request,
-            Err(error) => return no_answer(Verdict::Dead, &error.to_string()),
+            Err(error) => return self.no_answer(Verdict::Dead, &error.to_string()),
+        };
+        let spare = self.auth.can_renew().then(|| request.clone());
+        let (answer, token) = self.attempt(request, key);
+        // A 401 says that the API did not take the record in: with a new token it is sent again, once.
+        match (spare, token) {
+            (Some(request), Some(token)) if answer.http_status == Some(401) => {
+                self.auth.forget(&token);
+                self.attempt(request, key).0
+            }
+            _ => answer,
+        }
+    }
+
+    /// Sends a request, and says with which access token.
+    fn attempt(
+        &self,
+        mut request: Request<Vec<u8>>,
+        key: &str,
+    ) -> (Answer, Option<Arc<oauth2::Token>>) {
+        let token = match self.auth.apply(&self.agent, &mut request, key) {
+            Ok(token) => token,
+            Err(answer) => return (answer, None),
         };
         transport::forget_begun();
-        match self.agent.run(request) {
+        let answer = match self.agent.run(request) {
             Ok(response) => self.read_answer(response),
             // What failed before the first byte of the request was not sent for certain.
-            Err(error) if transport::has_begun() => {
-                no_answer(Verdict::Unknown, &format!("no answer: {error}"))
+            Err(error) if transport::has_begun() && !tls::is_refusal_of_certificate(&error) => {
+                self.no_answer(Verdict::Unknown, &format!("no answer: {}", cause(&error)))
             }
-            Err(error) => no_answer(Verdict::NotSent, &format!("not sent: {error}")),
+            Err(error) => self.no_answer(Verdict::NotSent, &format!("not sent: {}", cause(&error))),
+        };
+        (answer, token)
+    }
+
+    /// What an operator should change, a line each.
+    pub fn warnings(&self) -> Vec<String> {
+        let warnings = self.auth.warnings().into_iter();
+        warnings.chain(self.tls.warnings()).collect()
+    }
+
+    /// How many files with secrets and certificates are in use.
+    pub fn files(&self) -> usize {
+        self.auth.count() + self.tls.count()
+    }
+
+    /// Reads secrets and certificates again; of what is unfit the last good one stays in use.
+    pub fn reload(&self) {
+        self.auth.reload();
+        self.tls.reload();
+    }
+
+    /// Whether a connection to the API can be made, with TLS where the URL wants it, and how long it took; sends nothing
+    /// over it.
+    ///
+    /// # Errors
+    /// One line that says what failed.
+    pub fn probe(&self, timeout: Duration) -> anyhow::Result<Duration> {
+        let start = Instant::now();
+        let mut last = anyhow::anyhow!("the name has no address");
+        for address in resolver::look_up(&self.url)? {
+            match TcpStream::connect_timeout(&address, timeout) {
+                Err(error) => last = anyhow::anyhow!("{address}: {error}"),
+                Ok(mut stream) => {
+                    if self.url.scheme_str() == Some("https") {
+                        stream.set_read_timeout(Some(timeout))?;
+                        self.tls
+                            .try_handshake(&mut stream, &self.url)
+                            .map_err(|error| anyhow::anyhow!(cause(&error)))?;
+                    }
+                    return Ok(start.elapsed());
+                }
+            }
         }
+        Err(last)
     }
 
     /// Cuts off the requests in flight and refuses new ones.
@@ -124,11 +205,39 @@ impl Endpoint {
         message.truncate(message.trim_end().len());
         if !body.trim().is_empty() {
             message.push_str(": ");
-            message.push_str(body.trim());
+            message.push_str(self.auth.mask().cover(body.trim()).trim());
+        }
+        if self.wants_certificate(status.as_u16(), &body) {
+            return self.wanted_certificate(&message);
         }
         Answer {
             verdict,
             http_status: Some(status.as_u16()),
+            message: text::printable(&message, MESSAGE_BYTES).into(),
+        }
+    }
+
+    /// nginx answers so, with a plain 400, where it misses the client's certificate; that is no fault of the record.
+    fn wants_certificate(&self, status: u16, body: &str) -> bool {
+        status == 400 && self.tls.is_asked_in_vain() && body.contains("SSL certificate")
+    }
+
+    fn wanted_certificate(&self, said: &str) -> Answer {
+        let message = format!(
+            "the server wants a certificate of ferryd: set api.tls.cert_file and api.tls.key_file; {said}"
+        );
+        Answer {
+            verdict: Verdict::DestinationFault,
+            http_status: Some(400),
+            message: text::printable(&message, MESSAGE_BYTES).into(),
+        }
+    }
+
+    fn no_answer(&self, verdict: Verdict, message: &str) -> Answer {
+        let message = self.auth.mask().cover(message);
+        Answer {
+            verdict,
+            http_status: None,
             message: text::printable(&message, MESSAGE_BYTES).into(),
         }
     }
@@ -156,7 +265,7 @@ fn verdicts(api: &config::Api) -> anyhow::Result<Verdicts> {
     Ok(Verdicts::new(moved))
 }
 
-fn agent(api: &config::Api, workers: u32) -> anyhow::Result<Agent> {
+fn agent(api: &config::Api, workers: u32, tls: Arc<Tls>) -> anyhow::Result<Agent> {
     let proxy = match &api.proxy {
         config::Proxy::None => None,
         config::Proxy::Env => ureq::Proxy::try_from_env(),
@@ -179,24 +288,19 @@ fn agent(api: &config::Api, workers: u32) -> anyhow::Result<Agent> {
         .user_agent(concat!("ferryd/", env!("CARGO_PKG_VERSION")))
         .accept(ureq::config::AutoHeaderValue::None)
         .accept_encoding(ureq::config::AutoHeaderValue::None)
-        .tls_config(
-            TlsConfig::builder()
-                .root_certs(RootCerts::PlatformVerifier)
-                .build(),
-        )
         .build();
     Ok(Agent::with_parts(
         config,
-        transport::connector(),
+        transport::connector(tls),
         resolver::CachingResolver::default(),
     ))
 }
 
-fn no_answer(verdict: Verdict, message: &str) -> Answer {
-    Answer {
-        verdict,
-        http_status: None,
-        message: text::printable(message, MESSAGE_BYTES).into(),
+/// The error in words; ureq would put "other: " before ours.
+fn cause(error: &ureq::Error) -> String {
+    match error {
+        ureq::Error::Other(fault) => fault.to_string(),
+        error => error.to_string(),
     }
 }
 
@@ -208,24 +312,6 @@ fn parse_retry_after(value: &str) -> Option<Duration> {
         return value.parse().ok().map(Duration::from_secs);
     }
     Some(Timestamp::parse_http_date(value)?.after(Timestamp::now()))
-}
-
-/// Whether a TCP connection to the API can be made, and how long it took; sends nothing over it.
-///
-/// # Errors
-/// One line that says what failed.
-pub fn probe(url: &str, timeout: Duration) -> anyhow::Result<Duration> {
-    let url: Uri = url.parse()?;
-    let start = Instant::now();
-    let addresses = resolver::look_up(&url)?;
-    let mut last = anyhow::anyhow!("the name has no address");
-    for address in addresses {
-        match std::net::TcpStream::connect_timeout(&address, timeout) {
-            Ok(_) => return Ok(start.elapsed()),
-            Err(error) => last = anyhow::anyhow!("{address}: {error}"),
-        }
-    }
-    Err(last)
 }
 
 #[cfg(test)]

@@ -32,7 +32,7 @@
 //!
 //! ## The rooms, in reading order
 //!
-//! Domain, pure: [`record`], [`batch`], [`verdict`], [`outcome`], [`retry`], [`time`], [`text`].
+//! Domain, pure: [`record`], [`batch`], [`verdict`], [`outcome`], [`retry`], [`time`], [`text`], [`secret`].
 //! Storage: [`db`] and what is in it; the statements themselves are in `sql/`. Delivery: [`endpoint`].
 //! Threads: [`daemon`], [`planner`], [`worker`], [`gate`], [`timer`], [`steward`], [`wake`], [`stop`], [`lock`].
 //! Edges: [`cli`], [`config`], [`run`](mod@run), [`drain`], [`import`], [`status`], [`check`], [`explain`], [`operate`],
@@ -67,6 +67,7 @@ pub mod receiver;
 pub mod record;
 pub mod retry;
 pub mod run;
+pub mod secret;
 pub mod server;
 pub mod status;
 pub mod steward;

@@ -4,6 +4,8 @@
 //! Must never happen here: a key that is known elsewhere only, or a default that its own check
 //! would refuse.
 
+mod access;
+
 use super::values::{
     api_url, check_column, check_header, check_verdict, database_path, duration, factor, listen,
     method, one_of, positive_duration, proxy, whole,
@@ -47,14 +49,17 @@ pub(super) struct Table {
 }
 
 impl Key {
+    /// All but the last part of the name: `api` of `api.url`, `api.tls` of `api.tls.ca_file`.
     pub(super) fn section(&self) -> &'static str {
-        self.name.split_once('.').map_or("", |(section, _)| section)
+        self.name
+            .rsplit_once('.')
+            .map_or("", |(section, _)| section)
     }
 
     /// The name inside its section.
     pub(super) fn leaf(&self) -> &'static str {
         self.name
-            .split_once('.')
+            .rsplit_once('.')
             .map_or(self.name, |(_, leaf)| leaf)
     }
 
@@ -205,7 +210,7 @@ pub(super) static KEYS: &[Key] = &[
     },
     Key {
         name: "api.headers",
-        help: "Further header fields, such as { Authorization = \"Bearer …\" }.\n\
+        help: "Further header fields, such as { X-Team = \"red\" }; secret ones belong into [api.auth].\n\
                They may also be written as a section of their own, [api.headers].",
         initial: Default("{}"),
         set: Set::Table(Table {
@@ -256,6 +261,21 @@ pub(super) static KEYS: &[Key] = &[
         initial: Default(r#""none""#),
         set: One(|config, given| proxy(given).map(|proxy| config.api.proxy = proxy)),
     },
+    access::ALLOW_HTTP,
+    access::BEARER_TOKEN_FILE,
+    access::BASIC_USER,
+    access::BASIC_PASSWORD_FILE,
+    access::SECRET_HEADERS,
+    access::TOKEN_URL,
+    access::CLIENT_ID,
+    access::CLIENT_SECRET_FILE,
+    access::SCOPE,
+    access::CLIENT_AUTH,
+    access::SECRET_FILES,
+    access::CA_FILE,
+    access::CERT_FILE,
+    access::KEY_FILE,
+    access::MIN_VERSION,
     Key {
         name: "gate.failures",
         help: "Failures of the destination in a row that hold all sending; 1 to 1000000.",

@@ -58,6 +58,11 @@ fn contract() -> Config {
             verdicts: Vec::new(),
             idempotency_key: IdempotencyKey::Bare,
             proxy: Proxy::None,
+            allow_http: false,
+            auth: Auth::default(),
+            oauth2: OAuth2::default(),
+            webhook: Webhook::default(),
+            tls: Tls::default(),
         },
         gate: Gate {
             failures: 20,
