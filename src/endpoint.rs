@@ -207,8 +207,10 @@ impl Endpoint {
             message.push_str(": ");
             message.push_str(self.auth.mask().cover(body.trim()).trim());
         }
-        if self.wants_certificate(status.as_u16(), &body) {
-            return self.wanted_certificate(&message);
+        let mut verdict = verdict;
+        if self.is_refusal_of_certificate(status.as_u16(), &body) {
+            verdict = Verdict::DestinationFault;
+            message = self.tls.remedy(self.url.host().unwrap_or_default());
         }
         Answer {
             verdict,
@@ -217,20 +219,14 @@ impl Endpoint {
         }
     }
 
-    /// nginx answers so, with a plain 400, where it misses the client's certificate; that is no fault of the record.
-    fn wants_certificate(&self, status: u16, body: &str) -> bool {
-        status == 400 && self.tls.is_asked_in_vain() && body.contains("SSL certificate")
-    }
-
-    fn wanted_certificate(&self, said: &str) -> Answer {
-        let message = format!(
-            "the server wants a certificate of ferryd: set api.tls.cert_file and api.tls.key_file; {said}"
-        );
-        Answer {
-            verdict: Verdict::DestinationFault,
-            http_status: Some(400),
-            message: text::printable(&message, MESSAGE_BYTES).into(),
-        }
+    /// nginx answers so, with a plain 400, when it misses our certificate or does not like it. That is no fault of the
+    /// record.
+    fn is_refusal_of_certificate(&self, status: u16, body: &str) -> bool {
+        const PAGES: [&str; 2] = [
+            "<title>400 No required SSL certificate was sent</title>",
+            "<title>400 The SSL certificate error</title>",
+        ];
+        status == 400 && self.tls.is_asked() && PAGES.iter().any(|page| body.contains(page))
     }
 
     fn no_answer(&self, verdict: Verdict, message: &str) -> Answer {

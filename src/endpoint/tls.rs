@@ -129,11 +129,7 @@ impl Tls {
     }
 
     fn fault(&self, error: std::io::Error, uri: &Uri) -> Error {
-        fault::of_io(
-            error,
-            uri.host().unwrap_or_default(),
-            self.is_asked_in_vain(),
-        )
+        fault::of_io(error, uri.host().unwrap_or_default(), self)
     }
 
     /// Makes a handshake and nothing else.

@@ -6,6 +6,7 @@ use rustls::{
 use std::io;
 use ureq::Error;
 
+use super::Tls;
 use super::verifier::SelfSigned;
 use crate::text;
 
@@ -41,8 +42,8 @@ pub fn is_refusal_of_certificate(error: &Error) -> bool {
         .is_some_and(|fault| fault.is_refusal)
 }
 
-/// An error of a connection to `host`; `is_asked_in_vain`: the server wanted a certificate that we do not have.
-pub fn of_io(error: io::Error, host: &str, is_asked_in_vain: bool) -> Error {
+/// An error of a connection to `host` with these settings.
+pub fn of_io(error: io::Error, host: &str, tls: &Tls) -> Error {
     let Some(fault) = error
         .get_ref()
         .and_then(|error| error.downcast_ref::<TlsError>())
@@ -50,7 +51,7 @@ pub fn of_io(error: io::Error, host: &str, is_asked_in_vain: bool) -> Error {
         return Error::from(error);
     };
     Error::Other(Box::new(TlsFault {
-        message: describe(fault, host, is_asked_in_vain),
+        message: describe(fault, host, tls),
         is_refusal: matches!(fault, TlsError::AlertReceived(alert) if is_about_certificate(*alert)),
     }))
 }
@@ -69,17 +70,18 @@ fn is_about_certificate(alert: Alert) -> bool {
     )
 }
 
-fn describe(error: &TlsError, host: &str, is_asked_in_vain: bool) -> String {
+fn describe(error: &TlsError, host: &str, tls: &Tls) -> String {
     match error {
         TlsError::InvalidCertificate(fault) => {
             format!("the certificate of {host} {}", of_certificate(fault, host))
         }
-        TlsError::AlertReceived(_) if is_asked_in_vain => format!(
-            "{host} wants a certificate of ferryd: set api.tls.cert_file and api.tls.key_file"
-        ),
-        TlsError::AlertReceived(alert) if is_about_certificate(*alert) => format!(
-            "{host} refuses the certificate of ferryd ({alert:?}): look at api.tls.cert_file"
-        ),
+        // Of a missing certificate some servers only say that the handshake failed.
+        TlsError::AlertReceived(alert)
+            if is_about_certificate(*alert)
+                || (*alert == Alert::HandshakeFailure && tls.is_asked()) =>
+        {
+            format!("{} ({alert:?})", tls.remedy(host))
+        }
         TlsError::AlertReceived(Alert::ProtocolVersion)
         | TlsError::PeerIncompatible(
             PeerIncompatible::ServerDoesNotSupportTls12Or13

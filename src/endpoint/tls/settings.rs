@@ -33,8 +33,8 @@ pub struct Tls {
     key: Option<SecretFile>,
     min_version: TlsVersion,
     provider: Arc<CryptoProvider>,
-    /// A server wanted a certificate, and there is none to show.
-    asked_in_vain: Arc<AtomicBool>,
+    /// A server wanted a certificate.
+    asked: Arc<AtomicBool>,
     made: Mutex<Option<Made>>,
 }
 
@@ -74,7 +74,7 @@ impl Tls {
             key: open("api.tls.key_file", &tls.key_file, KEY)?,
             min_version: tls.min_version,
             provider: Arc::new(ring::default_provider()),
-            asked_in_vain: Arc::default(),
+            asked: Arc::default(),
             made: Mutex::default(),
         };
         if is_needed || tls.files().next().is_some() {
@@ -142,19 +142,23 @@ impl Tls {
             // The method's name warns of verifiers that let everything pass; this one only tells faults better apart.
             .dangerous()
             .with_custom_certificate_verifier(Arc::new(verifier));
-        match cert.as_ref().zip(own_key.as_ref()) {
-            Some((cert, own_key)) => builder
-                .with_client_auth_cert(certificates(cert.expose())?, key(own_key.expose())?)
-                .map_err(|error| match error {
-                    rustls::Error::InconsistentKeys(_) => {
-                        "key_file is not the key of the certificate in cert_file".to_owned()
-                    }
-                    error => format!("cert_file and key_file cannot be used: {error}"),
-                }),
-            None => Ok(builder.with_client_cert_resolver(Arc::new(NoCertificate {
-                asked: self.asked_in_vain.clone(),
-            }))),
-        }
+        let own = cert.as_ref().zip(own_key.as_ref());
+        let own = own.map(|(cert, own_key)| self.own(cert, own_key));
+        Ok(builder.with_client_cert_resolver(Arc::new(Own {
+            certificate: own.transpose()?,
+            asked: self.asked.clone(),
+        })))
+    }
+
+    fn own(&self, cert: &Secret, own_key: &Secret) -> Result<Arc<CertifiedKey>, String> {
+        let (chain, key) = (certificates(cert.expose())?, key(own_key.expose())?);
+        let own = CertifiedKey::from_der(chain, key, &self.provider);
+        own.map(Arc::new).map_err(|error| match error {
+            rustls::Error::InconsistentKeys(_) => {
+                "key_file is not the key of the certificate in cert_file".to_owned()
+            }
+            error => format!("cert_file and key_file cannot be used: {error}"),
+        })
     }
 
     /// Reads all files again, and the system's authorities.
@@ -168,9 +172,21 @@ impl Tls {
         }
     }
 
-    /// Whether a server wanted a certificate, and there was none to show.
-    pub fn is_asked_in_vain(&self) -> bool {
-        self.asked_in_vain.load(Ordering::Relaxed)
+    /// Whether a server wanted a certificate.
+    pub fn is_asked(&self) -> bool {
+        self.asked.load(Ordering::Relaxed)
+    }
+
+    /// What to do about a server of this name that is not content with what was shown to it.
+    pub fn remedy(&self, host: &str) -> String {
+        match self.cert {
+            Some(_) => {
+                format!("{host} refuses the certificate of ferryd: look at api.tls.cert_file")
+            }
+            None => format!(
+                "{host} wants a certificate of ferryd: set api.tls.cert_file and api.tls.key_file"
+            ),
+        }
     }
 
     /// What an operator should change.
@@ -205,19 +221,20 @@ fn key(pem: &str) -> Result<PrivateKeyDer<'static>, String> {
         .map_err(|_| "holds no private key in PEM form (-----BEGIN PRIVATE KEY-----)".to_owned())
 }
 
-/// Has no certificate to show, and remembers that one was wanted.
+/// What ferryd shows of itself, if anything; and remembers that it was wanted.
 #[derive(Debug)]
-struct NoCertificate {
+struct Own {
+    certificate: Option<Arc<CertifiedKey>>,
     asked: Arc<AtomicBool>,
 }
 
-impl ResolvesClientCert for NoCertificate {
+impl ResolvesClientCert for Own {
     fn resolve(&self, _: &[&[u8]], _: &[SignatureScheme]) -> Option<Arc<CertifiedKey>> {
         self.asked.store(true, Ordering::Relaxed);
-        None
+        self.certificate.clone()
     }
 
     fn has_certs(&self) -> bool {
-        false
+        self.certificate.is_some()
     }
 }
