@@ -1,6 +1,7 @@
 //! The endpoint: one record becomes one HTTP request, one answer becomes a verdict.
 //!
-//! It never follows a redirect, never repeats a request by itself, and never counts anything as delivered but a 2xx.
+//! It never follows a redirect, never repeats a request by itself (but once with a new access token, after a 401), and
+//! never counts anything as delivered but a 2xx. What the API says is masked before anybody sees it: it may repeat secrets.
 
 mod auth;
 mod body;
@@ -84,7 +85,8 @@ impl Endpoint {
         })
     }
 
-    /// Sends one record and says what became of it. Takes at most `api.timeout`.
+    /// Sends one record and says what became of it. Takes at most `api.timeout`; with OAuth2 up to four times that, when
+    /// a token has to be had and is refused.
     pub fn send(&self, record: &Record, key: &str) -> Answer {
         let body = match self.body.fill(record) {
             Ok(body) => body,
@@ -208,7 +210,7 @@ impl Endpoint {
             message.push_str(self.auth.mask().cover(body.trim()).trim());
         }
         let mut verdict = verdict;
-        if self.is_refusal_of_certificate(status.as_u16(), &body) {
+        if self.is_page_about_certificate(status.as_u16(), &body) {
             verdict = Verdict::DestinationFault;
             message = self.tls.remedy(self.url.host().unwrap_or_default());
         }
@@ -221,7 +223,7 @@ impl Endpoint {
 
     /// nginx answers so, with a plain 400, when it misses our certificate or does not like it. That is no fault of the
     /// record.
-    fn is_refusal_of_certificate(&self, status: u16, body: &str) -> bool {
+    fn is_page_about_certificate(&self, status: u16, body: &str) -> bool {
         const PAGES: [&str; 2] = [
             "<title>400 No required SSL certificate was sent</title>",
             "<title>400 The SSL certificate error</title>",

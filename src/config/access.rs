@@ -6,7 +6,7 @@ use std::net::IpAddr;
 
 use super::{Api, shown};
 
-/// `[api.auth]`: secrets that are sent along. Each file may begin with [`super::CREDENTIALS`].
+/// `[api.auth]`: secrets that are sent along. A path may begin with `${CREDENTIALS_DIRECTORY}/`.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Auth {
     pub bearer_token_file: Option<String>,

@@ -41,8 +41,8 @@ pub struct Auth {
     fields: Vec<Field>,
     oauth2: Option<OAuth2>,
     webhook: Webhook,
-    /// Secrets in the configuration itself, with their settings.
-    plain: Vec<(String, Secret)>,
+    /// Settings that hold a secret themselves, and the texts that must not be seen.
+    plain: Vec<(String, Vec<Secret>)>,
 }
 
 /// A header field with a secret.
@@ -151,7 +151,7 @@ impl Auth {
         let files = self.webhook.files().flat_map(SecretFile::known);
         let mut secrets: Vec<Secret> = fields
             .chain(files.map(|secret| Secret::clone(&secret)))
-            .chain(self.plain.iter().map(|(_, secret)| secret.clone()))
+            .chain(self.plain.iter().flat_map(|(_, secrets)| secrets.clone()))
             .collect();
         if let Some(oauth2) = &self.oauth2 {
             secrets.extend(oauth2.known());
@@ -221,22 +221,25 @@ fn fields(auth: &config::Auth) -> Result<Vec<Field>, ConfigError> {
 }
 
 /// What in the configuration itself is secret.
-fn plain(api: &config::Api, url: &str) -> Vec<(String, Secret)> {
-    let headers = api.headers.iter();
-    let headers = headers.filter(|(name, _)| config::is_secret_name(name));
-    let mut plain: Vec<_> = headers
-        .map(|(name, value)| {
-            // A scheme before the secret is none: "Bearer", "Basic".
-            let secret = value.rsplit(' ').next().unwrap_or(value);
-            (format!("api.headers.{name}"), Secret::new(secret))
-        })
-        .collect();
-    let password = config::user_of(url).and_then(|user| user.split_once(':'));
-    if let Some((user, password)) = password {
+fn plain(api: &config::Api, url: &str) -> Vec<(String, Vec<Secret>)> {
+    let mut plain = Vec::new();
+    for (name, value) in api
+        .headers
+        .iter()
+        .filter(|(name, _)| config::is_secret_name(name))
+    {
+        // Of "Bearer …" the second word is a secret of its own.
+        let words = [value.as_str(), value.rsplit(' ').next().unwrap_or_default()];
+        plain.push((format!("api.headers.{name}"), words.map(Secret::new).into()));
+    }
+    let user = config::user_of(url).and_then(|user| user.split_once(':'));
+    if let Some((user, password)) = user {
         let password = Secret::new(password);
         let encoded = Secret::new(credentials(user, &password));
-        plain.push(("the password in api.url".to_owned(), password));
-        plain.push(("the password in api.url".to_owned(), encoded));
+        plain.push((
+            "the password in api.url".to_owned(),
+            vec![password, encoded],
+        ));
     }
     plain
 }

@@ -70,7 +70,8 @@ impl Identity {
 }
 
 impl SecretFile {
-    /// Reads the file that the setting `key` names; its path may begin with [`CREDENTIALS`].
+    /// Reads the file that the setting `key` names; its path may begin with
+    /// `${CREDENTIALS_DIRECTORY}/`.
     ///
     /// # Errors
     /// One line that names the setting, the path and what is wrong, but nothing of the content.

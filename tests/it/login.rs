@@ -1,5 +1,6 @@
 //! Proving who sends: header fields from secret files, and what is said when a file is unfit.
 
+mod interop;
 mod oauth2;
 mod planted;
 mod webhook;
