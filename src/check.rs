@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use crate::config::{self, BodyFormat, Config, Loaded};
 use crate::db::{self, OpenError, place, records, schema};
-use crate::endpoint::{self, Endpoint};
+use crate::endpoint::Endpoint;
 use crate::exit;
 use crate::output::say;
 
@@ -35,6 +35,23 @@ pub fn run(loaded: &Loaded, probe: bool) -> anyhow::Result<()> {
     if let Some(note) = note(config) {
         say(&format!("note  {:<12} {note}", "api.method"));
     }
+    let url = config.require_url();
+    // Without a URL the rest of the request is looked at all the same.
+    let endpoint = Endpoint::new(
+        &config.api,
+        url.as_deref().unwrap_or("http://localhost/"),
+        1,
+    );
+    let endpoint = match endpoint {
+        Ok(endpoint) => {
+            report.add_secrets(&endpoint);
+            Some(endpoint)
+        }
+        Err(error) => {
+            report.add("secrets", Err(error));
+            None
+        }
+    };
     report.add("permissions", permissions(&config.database.path));
     match open(&config.database.path) {
         Err(error) => report.add("schema", Err(error)),
@@ -44,12 +61,14 @@ pub fn run(loaded: &Loaded, probe: bool) -> anyhow::Result<()> {
         ),
         Ok(Some(conn)) => {
             report.add("schema", Ok(format!("version {}", schema::VERSION)));
-            report.add("columns", columns(config, &conn));
+            if let Some(endpoint) = &endpoint {
+                report.add("columns", columns(endpoint, &conn));
+            }
             report.add("integrity", integrity(&config.database.path, &conn));
         }
     }
-    if probe {
-        report.add("probe", reach(config));
+    if let Some(endpoint) = endpoint.filter(|_| probe && url.is_ok()) {
+        report.add("probe", reach(config, &endpoint));
     }
     report.first_failure.map_or(Ok(()), Err)
 }
@@ -60,6 +79,17 @@ struct Report {
 }
 
 impl Report {
+    /// Nothing where there are none.
+    fn add_secrets(&mut self, endpoint: &Endpoint) {
+        let warnings = endpoint.warnings();
+        for warning in &warnings {
+            say(&format!("warn  {:<12} {warning}", "secrets"));
+        }
+        if endpoint.files() > 0 && warnings.is_empty() {
+            self.add("secrets", Ok(format!("files in use: {}", endpoint.files())));
+        }
+    }
+
     fn add(&mut self, what: &str, result: anyhow::Result<String>) {
         match result {
             Ok(detail) => say(&format!("ok    {what:<12} {detail}")),
@@ -107,10 +137,8 @@ fn permissions(database: &Path) -> anyhow::Result<String> {
     Ok(format!("{} can be read and written", database.display()))
 }
 
-/// What the request takes from a record. Without a URL the rest of the request is looked at all the same.
-fn columns(config: &Config, conn: &Connection) -> anyhow::Result<String> {
-    let url = config.api.url.as_deref().unwrap_or("http://localhost/");
-    let endpoint = Endpoint::new(&config.api, url, 1)?;
+/// What the request takes from a record.
+fn columns(endpoint: &Endpoint, conn: &Connection) -> anyhow::Result<String> {
     let uses = endpoint.uses().iter();
     records::check_columns(
         conn,
@@ -156,9 +184,8 @@ pub struct Unreachable {
     reason: String,
 }
 
-fn reach(config: &Config) -> anyhow::Result<String> {
-    let url = config.require_url()?;
-    match endpoint::probe(url, config.api.connect_timeout) {
+fn reach(config: &Config, endpoint: &Endpoint) -> anyhow::Result<String> {
+    match endpoint.probe(config.api.connect_timeout) {
         Ok(took) => Ok(format!("connected in {}", in_ms(took))),
         Err(reason) => Err(Unreachable {
             url: config.shown_url(),

@@ -7,6 +7,7 @@
 //! Must never happen here: a value that is guessed instead of refused, a message that shows a
 //! header's value or a password, a look at the database or at the network.
 
+mod access;
 mod body;
 mod draft;
 mod duration;
@@ -24,12 +25,18 @@ use std::time::Duration;
 use crate::retry::RetryPolicy;
 use crate::text;
 
+pub(crate) use access::user_of;
+pub use access::{Auth, ClientAuth, OAuth2, Tls, TlsVersion, Webhook, is_secret_name};
 pub use body::Content;
 pub use duration::{DurationError, format_duration, parse_duration};
 pub use template::template;
 
 /// Bytes of foreign text that a message shows at most.
 const SHOWN_BYTES: usize = 200;
+
+/// What the path of a secret's file may begin with: the directory of the unit's credentials (systemd.exec(5),
+/// LoadCredential=).
+pub(crate) const CREDENTIALS: &str = "${CREDENTIALS_DIRECTORY}/";
 
 /// Foreign text as a message shows it.
 fn shown(text: &str) -> Cow<'_, str> {
@@ -113,6 +120,12 @@ pub struct Api {
     /// Whether each request has a `traceparent` of its own.
     pub traceparent: bool,
     pub proxy: Proxy,
+    /// Whether records may travel unencrypted to another machine.
+    pub allow_http: bool,
+    pub auth: Auth,
+    pub oauth2: OAuth2,
+    pub webhook: Webhook,
+    pub tls: Tls,
 }
 
 /// How the body is written.
@@ -204,6 +217,15 @@ pub struct ConfigError {
     problems: Vec<String>,
 }
 
+impl ConfigError {
+    /// A single problem, as a printable line that names the key.
+    pub(crate) fn of(problem: impl Into<String>) -> ConfigError {
+        ConfigError {
+            problems: vec![problem.into()],
+        }
+    }
+}
+
 /// Gathers the configuration from its file, the environment of this process and `flags`.
 ///
 /// # Errors
@@ -232,15 +254,20 @@ impl Config {
     /// The URL that records are sent to.
     ///
     /// # Errors
-    /// When it is not set; the message says where to set it.
+    /// When it is not set (the message says where to set it), or when records must not be sent with these settings:
+    /// unencrypted to another machine, or with settings that contradict each other.
     pub fn require_url(&self) -> Result<&str, ConfigError> {
-        self.api.url.as_deref().ok_or_else(|| ConfigError {
-            problems: vec![
+        let url = self.api.url.as_deref().ok_or_else(|| {
+            ConfigError::of(
                 "api.url is not set: set url in section [api] of the configuration file, \
-                 or set FERRYD_API_URL"
-                    .to_owned(),
-            ],
-        })
+                 or set FERRYD_API_URL",
+            )
+        })?;
+        let problems = access::problems(&self.api, url);
+        if !problems.is_empty() {
+            return Err(ConfigError { problems });
+        }
+        Ok(url)
     }
 }
 

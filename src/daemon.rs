@@ -70,6 +70,9 @@ impl Daemon {
     pub fn start(config: &Config, scope: Scope, stop: &Stop) -> anyhow::Result<Daemon> {
         let workers = config.workers.threads;
         let endpoint = Endpoint::new(&config.api, config.require_url()?, workers)?;
+        for warning in endpoint.warnings() {
+            log::warn!("{warning}.");
+        }
         limits::make_room_for_files(file::readers_for(workers), workers)?;
         let file = file::open(config, &endpoint, stop)?;
         let readers = file.readers;
@@ -180,6 +183,11 @@ impl Daemon {
     pub fn is_damage(&self, error: &anyhow::Error) -> bool {
         let found = |error| Damaged::confirmed(&self.shared.database, error);
         error.downcast_ref().and_then(found).is_some()
+    }
+
+    /// Reads secrets and certificates again.
+    pub fn reload(&self) {
+        self.shared.endpoint.reload();
     }
 
     /// Stops everything in order.

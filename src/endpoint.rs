@@ -1,21 +1,27 @@
-//! The endpoint: one record becomes one HTTP request, one answer becomes a verdict.
+//! The endpoint: one record, or in bulk mode a chunk of them, becomes one HTTP request; one answer becomes a verdict.
 //!
-//! It never follows a redirect, never repeats a request by itself, and never counts anything as delivered but a 2xx.
+//! It never follows a redirect, never repeats a request by itself (but once with a new access token, after a 401), and
+//! never counts anything as delivered but a 2xx. What the API says is masked before anybody sees it: it may repeat secrets.
 
+mod auth;
 mod body;
 mod capture;
 mod columns;
 mod fields;
+mod oauth2;
+mod reply;
 mod request;
 mod resolver;
+mod tls;
 mod trace;
 mod transport;
 mod url;
+mod webhook;
 
-use std::io::Read;
+use std::net::TcpStream;
+use std::sync::Arc;
 use std::time::{Duration, Instant};
-use ureq::http::{Method, Request, Response, Uri, header};
-use ureq::tls::{RootCerts, TlsConfig};
+use ureq::http::{Method, Request, Response, Uri};
 use ureq::{Agent, Body};
 
 use crate::config;
@@ -23,14 +29,14 @@ use crate::limits;
 use crate::outcome::Answer;
 use crate::record::Record;
 use crate::text;
-use crate::time::Timestamp;
 use crate::verdict::{Row, Verdict, Verdicts};
 
 pub use columns::Use;
-use request::Shape;
 
-/// Bytes of an answer's body that are read, so that its connection can be used again.
-const BODY_LIMIT: u64 = 64 * 1024;
+use auth::Auth;
+use reply::Keep;
+use request::Shape;
+use tls::Tls;
 
 /// Bytes of an answer that are kept for people: 256 for a record, less the longest "gave up after N attempts: " that an
 /// outcome may put before it.
@@ -42,8 +48,12 @@ const MAX_IDLE: Duration = Duration::from_secs(4);
 /// The API that records are sent to. Shared by all workers.
 pub struct Endpoint {
     agent: Agent,
+    /// `api.url` without what records fill in.
+    base: Uri,
     shape: Shape,
     verdicts: Verdicts,
+    auth: Auth,
+    tls: Arc<Tls>,
 }
 
 impl Endpoint {
@@ -53,8 +63,16 @@ impl Endpoint {
     /// One line that names the setting at fault.
     pub fn new(api: &config::Api, url: &str, workers: u32) -> anyhow::Result<Endpoint> {
         let shape = Shape::new(api, url)?;
+        let base = url::base(url)?;
+        let token_url = api.oauth2.token_url.as_deref().unwrap_or_default();
+        let is_secure = |url: &str| url.to_ascii_lowercase().starts_with("https:");
+        let tls = Tls::open(&api.tls, is_secure(url) || is_secure(token_url))?;
+        let tls = Arc::new(tls);
         Ok(Endpoint {
-            agent: agent(api, workers)?,
+            agent: agent(api, workers, tls.clone())?,
+            auth: Auth::open(api, url)?,
+            tls,
+            base,
             verdicts: verdicts(api, shape.fills_url())?,
             shape,
         })
@@ -70,41 +88,115 @@ impl Endpoint {
         self.shape.uses()
     }
 
-    /// Sends one record and says what became of it. Takes at most `api.timeout`.
+    /// Sends one record and says what became of it. Takes at most `api.timeout`; with OAuth2 up to four times that, when
+    /// a token has to be had and is refused.
     pub fn send(&self, record: &Record, key: &str) -> Answer {
-        self.exchange(record, key, false)
+        self.send_one(record, key, Keep::Nothing)
     }
 
     /// Sends one record as [`Endpoint::send`] does, and keeps what the API says also when it accepts it.
     pub fn try_out(&self, record: &Record, key: &str) -> Answer {
-        self.exchange(record, key, true)
+        self.send_one(record, key, Keep::Words)
     }
 
-    fn exchange(&self, record: &Record, key: &str, keep_success: bool) -> Answer {
-        let request = match self.shape.fill(record, key) {
-            Ok(request) => request,
-            Err(reason) => return no_answer(Verdict::Dead, &reason),
-        };
-        transport::forget_begun();
-        match run(&self.agent, request) {
-            Ok(response) => self.read_answer(response, keep_success),
-            // What failed before the first byte of the request was not sent for certain.
-            Err(error) if transport::has_begun() => {
-                no_answer(Verdict::Unknown, &format!("no answer: {error}"))
-            }
-            Err(error) => not_sent(&error),
+    fn send_one(&self, record: &Record, key: &str, keep: Keep) -> Answer {
+        match self.shape.fill(record, key) {
+            Ok(request) => self.exchange(request, key, keep).0,
+            Err(reason) => self.no_answer(Verdict::Dead, &reason),
         }
     }
 
-    /// The URL of a record's request, and the bytes that [`Endpoint::send`] would put on the wire. Sends nothing.
+    /// Sends a request and reads the answer, and its body as far as `keep` wants it.
+    fn exchange(&self, request: Request<Vec<u8>>, key: &str, keep: Keep) -> (Answer, Vec<u8>) {
+        let spare = self.auth.can_renew().then(|| request.clone());
+        let (answer, token) = self.attempt(request, key, keep);
+        // A 401 says that the API did not take the record in: with a new token it is sent again, once.
+        match (spare, token) {
+            (Some(request), Some(token)) if answer.0.http_status == Some(401) => {
+                self.auth.forget(&token);
+                self.attempt(request, key, keep).0
+            }
+            _ => answer,
+        }
+    }
+
+    /// Sends a request, and says with which access token.
+    fn attempt(
+        &self,
+        mut request: Request<Vec<u8>>,
+        key: &str,
+        keep: Keep,
+    ) -> ((Answer, Vec<u8>), Option<Arc<oauth2::Token>>) {
+        let token = match self.auth.apply(&self.agent, &mut request, key) {
+            Ok(token) => token,
+            Err(answer) => return ((answer, Vec::new()), None),
+        };
+        transport::forget_begun();
+        let answer = match run(&self.agent, request) {
+            Ok(response) => self.read_answer(response, keep),
+            // What failed before the first byte of the request was not sent for certain.
+            Err(error) if transport::has_begun() && !tls::is_refusal_of_certificate(&error) => {
+                let message = format!("no answer: {}", cause(&error));
+                (self.no_answer(Verdict::Unknown, &message), Vec::new())
+            }
+            Err(error) => (self.not_sent(&error), Vec::new()),
+        };
+        (answer, token)
+    }
+
+    /// The URL of a record's request, and the bytes that [`Endpoint::send`] would put on the wire, but for secrets, in
+    /// whose place stand asterisks. Sends nothing.
     ///
     /// # Errors
     /// One line that says why this record cannot be sent.
     pub fn write(&self, record: &Record, key: &str) -> Result<(Uri, Vec<u8>), String> {
-        let request = self.shape.fill(record, key)?;
+        let mut request = self.shape.fill(record, key)?;
+        self.auth.pretend(&mut request, key);
         let url = request.uri().clone();
         let written = capture::capture(self.agent.config(), |agent| run(agent, request));
         Ok((url, written.map_err(|error| error.to_string())?))
+    }
+
+    /// What an operator should change, a line each.
+    pub fn warnings(&self) -> Vec<String> {
+        let warnings = self.auth.warnings().into_iter();
+        warnings.chain(self.tls.warnings()).collect()
+    }
+
+    /// How many files with secrets and certificates are in use.
+    pub fn files(&self) -> usize {
+        self.auth.count() + self.tls.count()
+    }
+
+    /// Reads secrets and certificates again; of what is unfit the last good one stays in use.
+    pub fn reload(&self) {
+        self.auth.reload();
+        self.tls.reload();
+    }
+
+    /// Whether a connection to the API can be made, with TLS where the URL wants it, and how long it took; sends nothing
+    /// over it.
+    ///
+    /// # Errors
+    /// One line that says what failed.
+    pub fn probe(&self, timeout: Duration) -> anyhow::Result<Duration> {
+        let start = Instant::now();
+        let mut last = anyhow::anyhow!("the name has no address");
+        for address in resolver::look_up(&self.base)? {
+            match TcpStream::connect_timeout(&address, timeout) {
+                Err(error) => last = anyhow::anyhow!("{address}: {error}"),
+                Ok(mut stream) => {
+                    if self.base.scheme_str() == Some("https") {
+                        stream.set_read_timeout(Some(timeout))?;
+                        self.tls
+                            .try_handshake(&mut stream, &self.base)
+                            .map_err(|error| anyhow::anyhow!(cause(&error)))?;
+                    }
+                    return Ok(start.elapsed());
+                }
+            }
+        }
+        Err(last)
     }
 
     /// Cuts off the requests in flight and refuses new ones.
@@ -112,35 +204,19 @@ impl Endpoint {
         self.agent.clone().shutdown();
     }
 
-    fn read_answer(&self, mut response: Response<Body>, keep_success: bool) -> Answer {
-        let status = response.status();
-        let retry_after = response.headers().get(header::RETRY_AFTER);
-        let retry_after = retry_after.and_then(|value| parse_retry_after(value.to_str().ok()?));
-        let verdict = self.verdicts.of(status.as_u16(), retry_after);
+    /// For a request that did not begin. The error of a name lookup does not tell a shortage of files from an outage.
+    fn not_sent(&self, error: &ureq::Error) -> Answer {
+        match limits::shortage_of_files() {
+            Some(shortage) => self.no_answer(Verdict::Shortage, shortage),
+            None => self.no_answer(Verdict::NotSent, &format!("not sent: {}", cause(error))),
+        }
+    }
 
-        let mut body = Vec::new();
-        let mut reader = response.body_mut().as_reader().take(BODY_LIMIT);
-        if verdict == Verdict::Delivered && !keep_success {
-            // Read only so that the connection can be used again; a body that breaks off changes nothing.
-            let _ = std::io::copy(&mut reader, &mut std::io::sink());
-            return Answer {
-                verdict,
-                http_status: Some(status.as_u16()),
-                message: String::new(),
-            };
-        }
-        let _ = reader.read_to_end(&mut body);
-        let reason = status.canonical_reason().unwrap_or("");
-        let body = String::from_utf8_lossy(&body);
-        let mut message = format!("HTTP {} {reason}", status.as_u16());
-        message.truncate(message.trim_end().len());
-        if !body.trim().is_empty() {
-            message.push_str(": ");
-            message.push_str(body.trim());
-        }
+    fn no_answer(&self, verdict: Verdict, message: &str) -> Answer {
+        let message = self.auth.mask().cover(message);
         Answer {
             verdict,
-            http_status: Some(status.as_u16()),
+            http_status: None,
             message: text::printable(&message, MESSAGE_BYTES).into(),
         }
     }
@@ -172,7 +248,7 @@ fn verdicts(api: &config::Api, fills_url: bool) -> anyhow::Result<Verdicts> {
     Ok(Verdicts::new(moved))
 }
 
-fn agent(api: &config::Api, workers: u32) -> anyhow::Result<Agent> {
+fn agent(api: &config::Api, workers: u32, tls: Arc<Tls>) -> anyhow::Result<Agent> {
     let proxy = match &api.proxy {
         config::Proxy::None => None,
         config::Proxy::Env => ureq::Proxy::try_from_env(),
@@ -195,76 +271,18 @@ fn agent(api: &config::Api, workers: u32) -> anyhow::Result<Agent> {
         .user_agent(concat!("ferryd/", env!("CARGO_PKG_VERSION")))
         .accept(ureq::config::AutoHeaderValue::None)
         .accept_encoding(ureq::config::AutoHeaderValue::None)
-        .tls_config(
-            TlsConfig::builder()
-                .root_certs(RootCerts::PlatformVerifier)
-                .build(),
-        )
         .build();
     Ok(Agent::with_parts(
         config,
-        transport::connector(),
+        transport::connector(tls),
         resolver::CachingResolver::default(),
     ))
 }
 
-/// For a request that did not begin. The error of a name lookup does not tell a shortage of files from an outage.
-fn not_sent(error: &ureq::Error) -> Answer {
-    match limits::shortage_of_files() {
-        Some(shortage) => no_answer(Verdict::Shortage, shortage),
-        None => no_answer(Verdict::NotSent, &format!("not sent: {error}")),
-    }
-}
-
-fn no_answer(verdict: Verdict, message: &str) -> Answer {
-    Answer {
-        verdict,
-        http_status: None,
-        message: text::printable(message, MESSAGE_BYTES).into(),
-    }
-}
-
-/// Reads `Retry-After` (RFC 9110 §10.2.3): seconds, or an HTTP date. Nonsense is nothing.
-fn parse_retry_after(value: &str) -> Option<Duration> {
-    let value = value.trim();
-    // `u64` would also read a sign, which the standard does not have.
-    if value.bytes().all(|byte| byte.is_ascii_digit()) {
-        return value.parse().ok().map(Duration::from_secs);
-    }
-    Some(Timestamp::parse_http_date(value)?.after(Timestamp::now()))
-}
-
-/// Whether a TCP connection to the API can be made, and how long it took; sends nothing over it.
-///
-/// # Errors
-/// One line that says what failed.
-pub fn probe(url: &str, timeout: Duration) -> anyhow::Result<Duration> {
-    let url = url::base(url)?;
-    let start = Instant::now();
-    let addresses = resolver::look_up(&url)?;
-    let mut last = anyhow::anyhow!("the name has no address");
-    for address in addresses {
-        match std::net::TcpStream::connect_timeout(&address, timeout) {
-            Ok(_) => return Ok(start.elapsed()),
-            Err(error) => last = anyhow::anyhow!("{address}: {error}"),
-        }
-    }
-    Err(last)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn retry_after_is_seconds_or_a_date_and_nonsense_is_ignored() {
-        assert_eq!(parse_retry_after("120"), Some(Duration::from_secs(120)));
-        assert_eq!(
-            parse_retry_after("Sun, 06 Nov 1994 08:49:37 GMT"),
-            Some(Duration::ZERO)
-        );
-        for nonsense in ["", "-1", "+1", "soon", "1e300", "99999999999999999999999"] {
-            assert_eq!(parse_retry_after(nonsense), None, "{nonsense}");
-        }
+/// The error in words; ureq would put "other: " before ours.
+fn cause(error: &ureq::Error) -> String {
+    match error {
+        ureq::Error::Other(fault) => fault.to_string(),
+        error => error.to_string(),
     }
 }

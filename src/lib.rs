@@ -33,7 +33,7 @@
 //! ## The rooms, in reading order
 //!
 //! Domain, pure: [`record`], [`batch`], [`verdict`], [`outcome`], [`retry`], [`time`], [`text`], [`placeholder`],
-//! [`percent`], [`nearest`].
+//! [`percent`], [`nearest`], [`secret`].
 //! Storage: [`db`] and what is in it; the statements themselves are in `sql/`. Delivery: [`endpoint`].
 //! Threads: [`daemon`], [`planner`], [`worker`], [`gate`], [`timer`], [`steward`], [`wake`], [`stop`], [`lock`], [`limits`].
 //! Edges: [`cli`], [`config`], [`run`](mod@run), [`drain`], [`import`], [`status`], [`check`], [`preview`],
@@ -73,6 +73,7 @@ pub mod receiver;
 pub mod record;
 pub mod retry;
 pub mod run;
+pub mod secret;
 pub mod server;
 pub mod status;
 pub mod stderr;

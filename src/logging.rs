@@ -24,15 +24,21 @@ pub fn start(usual: LevelFilter, louder: u8, quieter: u8) {
     if let Ok(filters) = std::env::var("RUST_LOG") {
         builder.parse_filters(&filters);
     }
-    for library in CAPPED {
-        builder.filter_module(library, LevelFilter::Warn);
-    }
     builder
         .target(Target::Pipe(Box::new(progress::BesideBar)))
         .format(|line, record| {
+            // Not by a filter: RUST_LOG could name a module inside the library, which would win over it.
+            if is_capped(record) {
+                return Ok(());
+            }
             let time = Timestamp::now();
             writeln!(line, "{time} {:5} {}", record.level(), record.args())
         });
     // A second start, which only a test could cause, leaves the first logger in place.
     let _ = builder.try_init();
+}
+
+fn is_capped(record: &log::Record) -> bool {
+    let library = record.target().split("::").next().unwrap_or_default();
+    record.level() > log::Level::Warn && CAPPED.contains(&library)
 }

@@ -15,6 +15,17 @@ pub struct Answer {
     pub message: String,
 }
 
+impl Answer {
+    /// The request never began. The message is foreign to nobody: it has to be printable and bounded already.
+    pub fn not_sent(message: impl Into<String>) -> Answer {
+        Answer {
+            verdict: Verdict::NotSent,
+            http_status: None,
+            message: message.into(),
+        }
+    }
+}
+
 /// What is written down for one record.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Outcome {

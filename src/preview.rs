@@ -8,7 +8,7 @@ use rusqlite::Connection;
 use std::io::{IsTerminal, Write};
 use ureq::http::Uri;
 
-use crate::config::{Config, IdempotencyKey};
+use crate::config::{self, Config, IdempotencyKey};
 use crate::db;
 use crate::db::batches::Cut;
 use crate::db::preview;
@@ -126,20 +126,9 @@ fn request_line(line: &str, url: &Uri) -> String {
     format!("{method} {scheme}://{server}{path} HTTP/1.1\n")
 }
 
-/// Whether the value of a header field is shown to nobody. All masking of the preview is here.
+/// Whether the value of a header field is shown to nobody. A secret that comes from a file does not get this far.
 fn is_secret(name: &str) -> bool {
-    let name = name.to_ascii_lowercase();
-    let words = [
-        "authorization",
-        "cookie",
-        "api-key",
-        "apikey",
-        "token",
-        "secret",
-        "password",
-        "signature",
-    ];
-    words.iter().any(|word| name.contains(word))
+    config::is_secret_name(name) || name.eq_ignore_ascii_case("webhook-signature")
 }
 
 /// Writes bytes as they are, but to a terminal no control characters: a record's text must not steer it.

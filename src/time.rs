@@ -22,6 +22,11 @@ impl Timestamp {
         Timestamp(jiff::Timestamp::now())
     }
 
+    /// Whole seconds since 1970.
+    pub fn unix_seconds(self) -> i64 {
+        self.0.as_second()
+    }
+
     /// This time plus `delay`; the end of time where that overflows.
     pub fn plus(self, delay: Duration) -> Timestamp {
         let later = self.0.checked_add(delay);

@@ -13,8 +13,8 @@ use super::keys::{self, KEYS, Key, Set};
 use super::template::defaults_document;
 use super::values::{Given, check_database_path};
 use super::{
-    Api, Batch, BodyFormat, Config, ConfigError, Database, Durability, Flags, Gate, IdempotencyKey,
-    Proxy, Shutdown, Status, Workers, shown,
+    Api, Auth, Batch, BodyFormat, Config, ConfigError, Database, Durability, Flags, Gate,
+    IdempotencyKey, OAuth2, Proxy, Shutdown, Status, Tls, Webhook, Workers, shown,
 };
 use crate::retry::RetryPolicy;
 
@@ -240,6 +240,11 @@ fn blank() -> Config {
             idempotency_header: String::new(),
             traceparent: false,
             proxy: Proxy::None,
+            allow_http: false,
+            auth: Auth::default(),
+            oauth2: OAuth2::default(),
+            webhook: Webhook::default(),
+            tls: Tls::default(),
         },
         gate: Gate {
             failures: 0,

@@ -4,9 +4,11 @@
 //! Must never happen here: a key that is known elsewhere only, or a default that its own check
 //! would refuse.
 
+mod access;
+
 use super::request::{api_url, key_header};
 use super::values::{
-    check_header, check_verdict, database_path, duration, factor, flag, listen, method, one_of,
+    boolean, check_header, check_verdict, database_path, duration, factor, listen, method, one_of,
     positive_duration, proxy, whole,
 };
 use super::{BodyFormat, Config, Durability, IdempotencyKey, values::Given};
@@ -51,14 +53,17 @@ pub(super) struct Table {
 }
 
 impl Key {
+    /// All but the last part of the name: `api` of `api.url`, `api.tls` of `api.tls.ca_file`.
     pub(super) fn section(&self) -> &'static str {
-        self.name.split_once('.').map_or("", |(section, _)| section)
+        self.name
+            .rsplit_once('.')
+            .map_or("", |(section, _)| section)
     }
 
     /// The name inside its section.
     pub(super) fn leaf(&self) -> &'static str {
         self.name
-            .split_once('.')
+            .rsplit_once('.')
             .map_or(self.name, |(_, leaf)| leaf)
     }
 
@@ -199,7 +204,7 @@ pub(super) static KEYS: &[Key] = &[
     },
     Key {
         name: "api.headers",
-        help: "Further header fields, such as { Authorization = \"Bearer …\", X-City = \"{city}\" }.\n\
+        help: "Further header fields, such as { X-City = \"{city}\" }; secret ones belong into [api.auth].\n\
                A field with the placeholder of a column that is NULL is left out.\n\
                They may also be written as a section of their own, [api.headers].",
         initial: Default("{}"),
@@ -270,7 +275,7 @@ pub(super) static KEYS: &[Key] = &[
         name: "api.traceparent",
         help: "Whether each request has a traceparent header field of its own (W3C Trace Context).",
         initial: Default("false"),
-        set: One(|config, given| flag(given).map(|on| config.api.traceparent = on)),
+        set: One(|config, given| boolean(given).map(|on| config.api.traceparent = on)),
     },
     Key {
         name: "api.proxy",
@@ -278,6 +283,21 @@ pub(super) static KEYS: &[Key] = &[
         initial: Default(r#""none""#),
         set: One(|config, given| proxy(given).map(|proxy| config.api.proxy = proxy)),
     },
+    access::ALLOW_HTTP,
+    access::BEARER_TOKEN_FILE,
+    access::BASIC_USER,
+    access::BASIC_PASSWORD_FILE,
+    access::SECRET_HEADERS,
+    access::TOKEN_URL,
+    access::CLIENT_ID,
+    access::CLIENT_SECRET_FILE,
+    access::SCOPE,
+    access::CLIENT_AUTH,
+    access::SECRET_FILES,
+    access::CA_FILE,
+    access::CERT_FILE,
+    access::KEY_FILE,
+    access::MIN_VERSION,
     Key {
         name: "gate.failures",
         help: "Failures of the destination in a row that hold all sending; 1 to 1000000.",

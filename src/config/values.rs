@@ -3,6 +3,8 @@
 //!
 //! Must never happen here: a message that repeats the value, which may be secret.
 
+mod access;
+
 use std::net::SocketAddr;
 use std::ops::RangeInclusive;
 use std::path::{Path, PathBuf};
@@ -14,6 +16,10 @@ use super::duration::parse_duration;
 use super::{Listen, Proxy};
 use crate::verdict::Row;
 
+pub(super) use access::{
+    basic_user, check_secret_header, files, optional_file, optional_text, token_url,
+};
+
 /// A value as somebody wrote it, not judged yet.
 pub(super) enum Given {
     /// A TOML string.
@@ -23,8 +29,10 @@ pub(super) enum Given {
     /// A variable: text that may stand for a number.
     Untyped(String),
     /// A TOML boolean.
-    Flag(bool),
-    /// A TOML date, array or table: no key takes one here.
+    Boolean(bool),
+    /// A TOML array of strings.
+    Texts(Vec<String>),
+    /// A TOML date, table or array of other things: no key takes one here.
     Other,
 }
 
@@ -32,14 +40,14 @@ impl Given {
     pub(super) fn text(&self) -> Option<&str> {
         match self {
             Self::Text(text) | Self::Untyped(text) => Some(text),
-            Self::Number(_) | Self::Flag(_) | Self::Other => None,
+            _ => None,
         }
     }
 
     fn number(&self) -> Option<&str> {
         match self {
             Self::Number(text) | Self::Untyped(text) => Some(text),
-            Self::Text(_) | Self::Flag(_) | Self::Other => None,
+            _ => None,
         }
     }
 }
@@ -77,16 +85,6 @@ pub(super) fn positive_duration(given: &Given) -> Result<Duration, String> {
     Ok(duration)
 }
 
-/// A boolean, or its word from a variable.
-pub(super) fn flag(given: &Given) -> Result<bool, String> {
-    match given {
-        Given::Flag(is) => Ok(*is),
-        Given::Untyped(word) if word == "true" => Ok(true),
-        Given::Untyped(word) if word == "false" => Ok(false),
-        _ => Err("must be true or false".to_owned()),
-    }
-}
-
 /// The value that belongs to the word; all words are named when it is none of them.
 pub(super) fn one_of<T: Copy>(given: &Given, words: &[(&str, T)]) -> Result<T, String> {
     let found = words.iter().find(|(word, _)| given.text() == Some(word));
@@ -94,6 +92,14 @@ pub(super) fn one_of<T: Copy>(given: &Given, words: &[(&str, T)]) -> Result<T, S
         let words: Vec<_> = words.iter().map(|(word, _)| format!("{word:?}")).collect();
         format!("must be {}", words.join(" or "))
     })
+}
+
+pub(super) fn boolean(given: &Given) -> Result<bool, String> {
+    match given {
+        Given::Boolean(boolean) => Ok(*boolean),
+        Given::Untyped(text) => text.parse().map_err(|_| "must be true or false".to_owned()),
+        _ => Err("must be true or false, without quotes".to_owned()),
+    }
 }
 
 pub(super) fn database_path(given: &Given) -> Result<PathBuf, String> {

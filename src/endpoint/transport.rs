@@ -11,9 +11,11 @@ use std::sync::{Arc, Weak};
 use std::time::Duration;
 use ureq::unversioned::transport::{
     Buffers, ConnectProxyConnector, ConnectionDetails, Connector, Either, LazyBuffers, NextTimeout,
-    RustlsConnector, ShutdownHandle, Transport,
+    ShutdownHandle, Transport,
 };
 use ureq::{Error, Timeout};
+
+use super::tls::{Tls, TlsConnector};
 
 /// Input and output buffer of a connection, and the longest head of an answer.
 pub const BUFFER: usize = 16 * 1024;
@@ -37,10 +39,10 @@ pub fn has_begun() -> bool {
 }
 
 /// The way to a connection: through a proxy if there is one, else TCP; then TLS if the URL wants it.
-pub fn connector() -> impl Connector {
+pub fn connector(tls: Arc<Tls>) -> impl Connector {
     ().chain(ConnectProxyConnector::default())
         .chain(TcpConnector)
-        .chain(RustlsConnector::default())
+        .chain(TlsConnector(tls))
         .chain(RequestConnector)
 }
 

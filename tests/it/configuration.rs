@@ -6,7 +6,7 @@ use crate::harness::{Api, Ran, Site};
 use std::process::Command;
 
 /// Every key of a single value: its name, a value that is allowed, and nonsense; as TOML writes them.
-const KEYS: [(&str, &str, &str); 24] = [
+const KEYS: [(&str, &str, &str); 39] = [
     ("database.path", "\"ferryd.db\"", "\"\""),
     ("database.durability", "\"full\"", "\"most\""),
     ("batch.size", "100000", "100001"),
@@ -30,6 +30,24 @@ const KEYS: [(&str, &str, &str); 24] = [
     ("api.format", "\"form\"", "\"xml\""),
     ("api.traceparent", "true", "\"maybe\""),
     ("api.proxy", "\"http://127.0.0.1:3128\"", "\"yes\""),
+    ("api.allow_http", "true", "\"maybe\""),
+    ("api.auth.bearer_token_file", "\"token\"", "\"${HOME}/x\""),
+    ("api.auth.basic_user", "\"me\"", "\"me:you\""),
+    ("api.auth.basic_password_file", "\"word\"", "\"${HOME}/x\""),
+    (
+        "api.oauth2.token_url",
+        "\"https://login.example/token\"",
+        "\"login.example\"",
+    ),
+    ("api.oauth2.client_id", "\"me\"", "\"\t\""),
+    ("api.oauth2.client_secret_file", "\"s\"", "\"${HOME}/x\""),
+    ("api.oauth2.scope", "\"write\"", "\"\t\""),
+    ("api.oauth2.auth", "\"body\"", "\"maybe\""),
+    ("api.webhook.secret_files", "[\"a\"]", "[\"${HOME}/x\"]"),
+    ("api.tls.ca_file", "\"ca.pem\"", "\"${HOME}/x\""),
+    ("api.tls.cert_file", "\"c.pem\"", "\"${HOME}/x\""),
+    ("api.tls.key_file", "\"k.pem\"", "\"${HOME}/x\""),
+    ("api.tls.min_version", "\"1.3\"", "\"1.1\""),
     ("gate.failures", "1", "0"),
     ("gate.probe_interval", "\"1s\"", "\"0s\""),
     (
@@ -40,6 +58,7 @@ const KEYS: [(&str, &str, &str); 24] = [
     ("shutdown.grace", "\"0s\"", "\"long\""),
     // The two tables have no variable; here as one entry each.
     ("api.headers.X-Team", "\"red\"", "\"a\\nb\""),
+    ("api.auth.headers.X-Key", "\"key\"", "\"${HOME}/x\""),
 ];
 
 /// The variable of a key, and its value without TOML's quotes.
@@ -210,9 +229,9 @@ fn the_template_of_init_loads_and_names_every_key() {
     );
     Ran::wait(command).assert_code(0);
     for (key, ..) in KEYS.iter().filter(|(key, ..)| !key.contains("headers")) {
-        let (section, leaf) = key.split_once('.').unwrap();
+        let (section, leaf) = key.rsplit_once('.').unwrap();
         let section = template
-            .split(&format!("[{section}]"))
+            .split(&format!("\n[{section}]\n"))
             .nth(1)
             .unwrap_or_default();
         assert!(section.contains(&format!("\n# {leaf} = ")), "{key}");

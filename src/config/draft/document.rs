@@ -44,16 +44,19 @@ impl Draft {
         }
         self.misread = !document.slips.is_empty();
         for section in document.members(root.get_ref()) {
-            self.read_section(&document, &section);
+            self.read_section(&document, section.name, &section);
         }
     }
 
-    fn read_section(&mut self, document: &Document, section: &Member) {
-        let name = section.name;
+    fn read_section(&mut self, document: &Document, name: &str, section: &Member) {
         match section.value.get_ref() {
             DeValue::Table(table) if keys::is_section(name) => {
                 for member in document.members(table) {
-                    self.read_key(document, &format!("{name}.{}", member.name), &member);
+                    let name = format!("{name}.{}", member.name);
+                    match keys::is_section(&name) {
+                        true => self.read_section(document, &name, &member),
+                        false => self.read_key(document, &name, &member),
+                    }
                 }
             }
             _ if keys::is_section(name) => {
@@ -73,7 +76,11 @@ impl Draft {
 
     fn read_key(&mut self, document: &Document, name: &str, member: &Member) {
         let Some(key) = keys::find(name) else {
-            let near = keys::nearest_key(name).map(|key| key.name);
+            let near = match member.value.get_ref() {
+                DeValue::Table(_) => keys::nearest_section(name),
+                _ => None,
+            };
+            let near = near.or_else(|| keys::nearest_key(name).map(|key| key.name));
             return self.report_unknown(document, member.line, "key", name, near);
         };
         match &key.set {
@@ -246,7 +253,12 @@ fn given(value: &DeValue) -> Given {
             Given::Number(number.map_or_else(|_| integer.to_string(), |n| n.to_string()))
         }
         DeValue::Float(float) => Given::Number(float.as_str().to_owned()),
-        DeValue::Boolean(is) => Given::Flag(*is),
+        DeValue::Boolean(boolean) => Given::Boolean(*boolean),
+        DeValue::Array(array) => {
+            let texts = array.iter().map(|item| item.get_ref().as_str());
+            let texts: Option<Vec<_>> = texts.map(|text| text.map(str::to_owned)).collect();
+            texts.map_or(Given::Other, Given::Texts)
+        }
         _ => Given::Other,
     }
 }

@@ -69,6 +69,11 @@ fn contract() -> Config {
             idempotency_header: "Idempotency-Key".to_owned(),
             traceparent: false,
             proxy: Proxy::None,
+            allow_http: false,
+            auth: Auth::default(),
+            oauth2: OAuth2::default(),
+            webhook: Webhook::default(),
+            tls: Tls::default(),
         },
         gate: Gate {
             failures: 20,

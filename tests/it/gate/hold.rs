@@ -2,6 +2,7 @@
 
 use ferryd::server::Answer;
 use std::path::Path;
+use std::sync::OnceLock;
 use std::time::{Duration, Instant};
 
 use super::QUICK;
@@ -33,11 +34,17 @@ fn held_by(
 ) -> (Seen, Vec<Seen>) {
     let site = Site::new();
     let database = site.database();
+    let asked = OnceLock::new();
     let api = Api::answering(move |seen, _| {
         if seen.time == 1 && seen.record == 100 {
+            let _ = asked.set(seen.at);
             return asks_to_wait(status, &retry_after());
         }
-        if seen.time == 1 && seen.record % 100 == 0 {
+        // On a busy machine a user's first request may come only after the hold: it waits for nothing.
+        let is_late = asked
+            .get()
+            .is_some_and(|at| seen.at.duration_since(*at) > Duration::from_millis(500));
+        if seen.time == 1 && seen.record % 100 == 0 && !is_late {
             await_closed(&database);
         }
         Answer::status(200)

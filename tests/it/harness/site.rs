@@ -50,6 +50,18 @@ impl Site {
         std::fs::write(self.path("ferryd.toml"), toml).unwrap();
     }
 
+    /// Writes a secret's file as it should be, and returns its path.
+    pub fn secret(&self, name: &str, content: &str) -> String {
+        use std::io::Write;
+        use std::os::unix::fs::OpenOptionsExt;
+        let path = self.path(name);
+        let mut options = std::fs::OpenOptions::new();
+        options.write(true).create(true).truncate(true).mode(0o600);
+        let mut file = options.open(&path).unwrap();
+        file.write_all(content.as_bytes()).unwrap();
+        path.to_str().unwrap().to_string()
+    }
+
     pub fn path(&self, name: &str) -> PathBuf {
         self.directory.path().join(name)
     }
