@@ -19,6 +19,7 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::time::Duration;
 
+use crate::pace;
 use crate::retry::RetryPolicy;
 use crate::text;
 
@@ -104,6 +105,18 @@ pub struct Api {
     pub verdicts: Vec<(String, String)>,
     pub idempotency_key: IdempotencyKey,
     pub proxy: Proxy,
+    /// `rate_limit`, `burst`, `max_in_flight` and `concurrency`.
+    pub pace: pace::Rules,
+    pub compress: Compress,
+    /// The `User-Agent` header field (RFC 9110 section 10.1.5).
+    pub user_agent: String,
+}
+
+/// How request bodies are encoded.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Compress {
+    None,
+    Gzip,
 }
 
 /// How the `Idempotency-Key` header field is written.

@@ -24,6 +24,7 @@ use crate::db::{self, pool, steer, summary};
 use crate::endpoint::Endpoint;
 use crate::gate::{self, Change, Gate, Sign};
 use crate::lock::InstanceLock;
+use crate::pace::Pace;
 use crate::planner::Planner;
 use crate::steward::{self, Steward};
 use crate::stop::{Stop, StopSource};
@@ -97,6 +98,7 @@ impl Daemon {
             loader: file.loader,
             writer: writer.clone(),
             gate: gate.clone(),
+            pace: Pace::new(&config.api.pace, workers),
             policy: config.retry.clone(),
             instance: file.instance,
             rescheduled,

@@ -14,9 +14,10 @@ use super::keys::{self, KEYS, Key, Set};
 use super::template::defaults_document;
 use super::values::{Given, check_database_path};
 use super::{
-    Api, Batch, Config, ConfigError, Database, Durability, Flags, Gate, IdempotencyKey, Proxy,
-    Shutdown, Status, Workers, shown,
+    Api, Batch, Compress, Config, ConfigError, Database, Durability, Flags, Gate, IdempotencyKey,
+    Proxy, Shutdown, Status, Workers, shown,
 };
+use crate::pace;
 use crate::retry::RetryPolicy;
 
 mod document;
@@ -263,6 +264,9 @@ fn blank() -> Config {
             verdicts: Vec::new(),
             idempotency_key: IdempotencyKey::Bare,
             proxy: Proxy::None,
+            pace: pace::Rules::default(),
+            compress: Compress::None,
+            user_agent: String::new(),
         },
         gate: Gate {
             failures: 0,

@@ -58,6 +58,14 @@ fn contract() -> Config {
             verdicts: Vec::new(),
             idempotency_key: IdempotencyKey::Bare,
             proxy: Proxy::None,
+            pace: pace::Rules {
+                interval: None,
+                burst: 1,
+                max_in_flight: 0,
+                adaptive: false,
+            },
+            compress: Compress::None,
+            user_agent: format!("ferryd/{}", env!("CARGO_PKG_VERSION")),
         },
         gate: Gate {
             failures: 20,
