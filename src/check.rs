@@ -139,7 +139,7 @@ pub struct Unreachable {
 
 fn reach(config: &Config) -> anyhow::Result<String> {
     let url = config.require_url()?;
-    match endpoint::probe(url, config.api.connect_timeout) {
+    match endpoint::probe(&config.api, url) {
         Ok(took) => Ok(format!("connected in {}", in_ms(took))),
         Err(reason) => Err(Unreachable {
             url: config.shown_url(),

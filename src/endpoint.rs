@@ -3,6 +3,8 @@
 //! It never follows a redirect, never repeats a request by itself, and never counts anything as delivered but a 2xx.
 
 mod body;
+mod encoding;
+mod proxy;
 mod resolver;
 mod transport;
 
@@ -20,6 +22,8 @@ use crate::time::Timestamp;
 use crate::verdict::{Verdict, Verdicts};
 
 pub use body::Template;
+pub use proxy::BadProxy;
+use proxy::Route;
 
 /// Bytes of an answer's body that are read, so that its connection can be used again.
 const BODY_LIMIT: u64 = 64 * 1024;
@@ -40,6 +44,7 @@ pub struct Endpoint {
     body: Template,
     verdicts: Verdicts,
     key_style: config::IdempotencyKey,
+    compress: config::Compress,
 }
 
 impl Endpoint {
@@ -57,14 +62,20 @@ impl Endpoint {
             let name = header::HeaderName::from_bytes(name.as_bytes())?;
             headers.insert(name, HeaderValue::from_str(value)?);
         }
+        let url: Uri = url.parse()?;
+        let route = Route::of(&api.proxy, &url)?;
+        if let Some((_, Some(credentials))) = route.forward() {
+            headers.insert(header::PROXY_AUTHORIZATION, credentials);
+        }
         Ok(Endpoint {
-            agent: agent(api, workers)?,
+            agent: agent(api, &route, &url, workers),
             method: Method::from_bytes(api.method.as_bytes())?,
-            url: url.parse()?,
+            url,
             headers,
             body: Template::new(&api.body),
             verdicts: verdicts(api)?,
             key_style: api.idempotency_key,
+            compress: api.compress,
         })
     }
 
@@ -134,10 +145,18 @@ impl Endpoint {
     }
 
     fn request(&self, key: &str, body: Vec<u8>) -> Result<Request<Vec<u8>>, ureq::http::Error> {
-        let mut request = Request::new(body);
+        let packed = match self.compress {
+            config::Compress::None => None,
+            config::Compress::Gzip => encoding::gzip(&body),
+        };
+        let mut headers = self.headers.clone();
+        if packed.is_some() {
+            headers.insert(header::CONTENT_ENCODING, HeaderValue::from_static("gzip"));
+        }
+        let mut request = Request::new(packed.unwrap_or(body));
         *request.method_mut() = self.method.clone();
         *request.uri_mut() = self.url.clone();
-        *request.headers_mut() = self.headers.clone();
+        *request.headers_mut() = headers;
         let value = match self.key_style {
             config::IdempotencyKey::Off => return Ok(request),
             config::IdempotencyKey::Bare => HeaderValue::from_str(key)?,
@@ -156,18 +175,13 @@ fn verdicts(api: &config::Api) -> anyhow::Result<Verdicts> {
     Ok(Verdicts::new(moved))
 }
 
-fn agent(api: &config::Api, workers: u32) -> anyhow::Result<Agent> {
-    let proxy = match &api.proxy {
-        config::Proxy::None => None,
-        config::Proxy::Env => ureq::Proxy::try_from_env(),
-        config::Proxy::Url(url) => Some(ureq::Proxy::new(url)?),
-    };
+fn agent(api: &config::Api, route: &Route, url: &Uri, workers: u32) -> Agent {
     let config = Agent::config_builder()
         .http_status_as_error(false)
         .max_redirects(0)
         .max_redirects_will_error(false)
         .allow_non_standard_methods(true)
-        .proxy(proxy)
+        .proxy(route.tunnel())
         .timeout_global(Some(api.timeout))
         .timeout_connect(Some(api.connect_timeout))
         .max_idle_connections(workers as usize)
@@ -176,7 +190,7 @@ fn agent(api: &config::Api, workers: u32) -> anyhow::Result<Agent> {
         .max_response_header_size(transport::BUFFER)
         .input_buffer_size(transport::BUFFER)
         .output_buffer_size(transport::BUFFER)
-        .user_agent(concat!("ferryd/", env!("CARGO_PKG_VERSION")))
+        .user_agent(&api.user_agent)
         .accept(ureq::config::AutoHeaderValue::None)
         .accept_encoding(ureq::config::AutoHeaderValue::None)
         .tls_config(
@@ -185,11 +199,12 @@ fn agent(api: &config::Api, workers: u32) -> anyhow::Result<Agent> {
                 .build(),
         )
         .build();
-    Ok(Agent::with_parts(
+    let forward = route.forward().map(|(proxy, _)| proxy.clone());
+    Agent::with_parts(
         config,
-        transport::connector(),
-        resolver::CachingResolver::default(),
-    ))
+        transport::connector(forward.is_some().then_some(url)),
+        resolver::CachingResolver::new(forward),
+    )
 }
 
 fn no_answer(verdict: Verdict, message: &str) -> Answer {
@@ -210,14 +225,16 @@ fn parse_retry_after(value: &str) -> Option<Duration> {
     Some(Timestamp::parse_http_date(value)?.after(Timestamp::now()))
 }
 
-/// Whether a TCP connection to the API can be made, and how long it took; sends nothing over it.
+/// Whether a TCP connection to the API, or to the proxy before it, can be made, and how long it took; sends nothing over it.
 ///
 /// # Errors
 /// One line that says what failed.
-pub fn probe(url: &str, timeout: Duration) -> anyhow::Result<Duration> {
+pub fn probe(api: &config::Api, url: &str) -> anyhow::Result<Duration> {
     let url: Uri = url.parse()?;
+    let timeout = api.connect_timeout;
+    let route = Route::of(&api.proxy, &url)?;
     let start = Instant::now();
-    let addresses = resolver::look_up(&url)?;
+    let addresses = resolver::look_up(route.first_stop(&url))?;
     let mut last = anyhow::anyhow!("the name has no address");
     for address in addresses {
         match std::net::TcpStream::connect_timeout(&address, timeout) {

@@ -32,6 +32,9 @@ const CUT: u32 = 7;
 /// A round has at least so many answers: fewer would not do for a quartile.
 const LEAST_ROUND: u32 = 8;
 
+/// A cut that does not help is followed by deeper ones, down to this part of the limit.
+const LEAST_SHARE: u32 = 8;
+
 /// Differences below this are this machine's and not the API's.
 const NOISE: Duration = Duration::from_millis(5);
 
@@ -107,7 +110,7 @@ enum Trial {
     None,
     /// The last round took long; one that began and ended with the same limit is to be the measure.
     Measuring,
-    /// That took `time`, and the limit was cut from `limit`: does it help?
+    /// That took `time`, and the limit was cut, from `limit` at first: does it help?
     Cut {
         limit: u32,
         time: Duration,
@@ -165,9 +168,15 @@ impl Limiter {
             self.round = Round::new(1);
             return;
         }
-        self.remember(fine, sample.ended);
         self.set(after_trouble(sample.beside), sample.ended);
-        self.fast_below = fine;
+        if self.ceiling.is_some_and(|ceiling| fine < ceiling.at) {
+            // What had been fine is refused: whatever the reason is, it was no ceiling.
+            self.ceiling = None;
+            self.fast_below = self.limit;
+        } else {
+            self.remember(fine, sample.ended);
+            self.fast_below = fine;
+        }
     }
 
     fn note_good(&mut self, sample: &Sample) {
@@ -201,10 +210,7 @@ impl Limiter {
         } = trial
         {
             if time > before * 9 / 10 {
-                self.best = Some(time);
-                self.limit = limit;
-                self.ceiling = None;
-                return;
+                return self.did_not_help(limit, before, now);
             }
         }
         let best = self.best.map_or(time, |best| best.min(time));
@@ -240,6 +246,23 @@ impl Limiter {
             }
         }
         self.fast_below = self.limit;
+    }
+
+    /// The limit was cut from `limit`, where a round took `before`, and all is as slow as it was.
+    fn did_not_help(&mut self, limit: u32, before: Duration, now: Instant) {
+        if self.limit > (limit / LEAST_SHARE).max(1) {
+            self.trial = Trial::Cut {
+                limit,
+                time: before,
+            };
+            self.remember(self.limit - 1, now);
+            self.set(self.limit / 2, now);
+            self.fast_below = self.limit;
+        } else {
+            self.best = Some(before);
+            self.ceiling = None;
+            self.limit = limit;
+        }
     }
 
     /// How far the limit may grow one by one.

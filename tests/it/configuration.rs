@@ -6,7 +6,7 @@ use crate::harness::{Api, Ran, Site};
 use std::process::Command;
 
 /// Every key of a single value: its name, a value that is allowed, and nonsense; as TOML writes them.
-const KEYS: [(&str, &str, &str); 21] = [
+const KEYS: [(&str, &str, &str); 27] = [
     ("database.path", "\"ferryd.db\"", "\"\""),
     ("database.durability", "\"full\"", "\"most\""),
     ("batch.size", "100000", "100001"),
@@ -27,6 +27,12 @@ const KEYS: [(&str, &str, &str); 21] = [
     ("api.connect_timeout", "\"1s\"", "\"0s\""),
     ("api.idempotency_key", "\"quoted\"", "\"maybe\""),
     ("api.proxy", "\"http://127.0.0.1:3128\"", "\"yes\""),
+    ("api.rate_limit", "\"50/s\"", "\"50\""),
+    ("api.burst", "10", "0"),
+    ("api.max_in_flight", "5", "-1"),
+    ("api.concurrency", "\"adaptive\"", "\"best\""),
+    ("api.compress", "\"gzip\"", "\"zip\""),
+    ("api.user_agent", "\"me/1\"", "\" \""),
     ("gate.failures", "1", "0"),
     ("gate.probe_interval", "\"1s\"", "\"0s\""),
     (

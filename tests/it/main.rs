@@ -13,6 +13,7 @@ mod gate;
 mod harness;
 mod hostile;
 mod import;
+mod manners;
 mod model;
 mod planning;
 mod pool;

@@ -186,7 +186,7 @@ fn an_api_that_chokes_above_20_is_used_up_to_20() {
         true => (400 * MS, Sign::Good),
         false => (50 * MS, Sign::Good),
     };
-    let share = share_of_the_best(64, 20 * SECOND, &choking);
+    let share = share_of_the_best(64, 60 * SECOND, &choking);
     assert!(share > 0.8, "{share}");
 }
 
@@ -200,13 +200,15 @@ fn an_api_that_became_slower_for_good_is_not_throttled_for_it() {
     let mut world = World::new();
     adaptive(&mut limiter, &mut world, 10 * SECOND, &api);
     let tally = adaptive(&mut limiter, &mut world, 20 * SECOND, &api);
-    assert_eq!(limiter.limit(), 20);
-    assert!(tally.good > 900, "{tally:?} of 1000");
+    // It is slowed down once, to see whether that helps.
+    assert!(tally.good > 700, "{tally:?} of 1000");
+    let tally = adaptive(&mut limiter, &mut world, 20 * SECOND, &api);
+    assert!(tally.good > 980, "{tally:?} of 1000");
 }
 
 #[test]
 fn an_api_that_refuses_now_and_then_whatever_comes_is_not_throttled_for_it() {
-    for (rate, least) in [(0.002, 0.8), (0.01, 0.5)] {
+    for (rate, least) in [(0.002, 0.9), (0.01, 0.7)] {
         let api = |_: Duration, _: u32, chance: f64| match chance < rate {
             true => (MS, Sign::Refused),
             false => (50 * MS, Sign::Good),
