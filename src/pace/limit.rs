@@ -17,9 +17,12 @@
 //!   to 20 and stays there. A saw that always climbs into the next refusal is on the average a good tenth below the best,
 //!   and costs a record its attempt at each tooth. After 10 s one more is tried; each time that this fails too, the wait
 //!   doubles, up to 5 minutes.
-//! * **A cut for slowness that did not help was for nothing** (a tenth at least, for a third less): the API is slow for reasons of its own. Then the old limit
-//!   comes back and that slowness is the new normal. So an API that became slower for good is not throttled for ever, and
-//!   the measure does not drift either: a queue that the limit itself makes does get shorter when the limit is cut.
+//! * **What was fine and is refused now was no ceiling.** It is forgotten, and the saw does the rest: so refusals that have
+//!   nothing to do with the load cannot press the limit down step by step.
+//! * **A cut for slowness must help**, by a tenth of the time at least, else deeper ones are tried, down to an eighth. When
+//!   none helps, the API is slow for reasons of its own: the old limit comes back, and that slowness is the new normal. So
+//!   an API that became slower for good is not throttled for ever, and the measure does not drift either, because a queue
+//!   that the limit itself makes does get shorter when the limit is cut.
 
 use std::time::{Duration, Instant};
 
@@ -147,6 +150,7 @@ impl Limiter {
 
     fn note_refused(&mut self, sample: &Sample) {
         let good = std::mem::replace(&mut self.since_refusal, 0);
+        // The first of all, or the first for long.
         if good > self.limit.saturating_mul(2) {
             return;
         }
@@ -161,16 +165,13 @@ impl Limiter {
             return;
         }
         self.trial = Trial::None;
-        if self.limit == 1 {
-            // Nobody was beside it, so it is not the number, and what was known is of no use.
+        let too_much = self.limit.min(sample.beside);
+        self.set(after_trouble(too_much), sample.ended);
+        if too_much == 1 {
+            // Nobody was beside it, so it is not the number that is refused, and no number is known to be fine.
             self.ceiling = None;
             self.fast_below = 1;
-            self.round = Round::new(1);
-            return;
-        }
-        self.set(after_trouble(sample.beside), sample.ended);
-        if self.ceiling.is_some_and(|ceiling| fine < ceiling.at) {
-            // What had been fine is refused: whatever the reason is, it was no ceiling.
+        } else if self.ceiling.is_some_and(|ceiling| fine < ceiling.at) {
             self.ceiling = None;
             self.fast_below = self.limit;
         } else {
@@ -208,10 +209,9 @@ impl Limiter {
             limit,
             time: before,
         } = trial
+            && time > before * 9 / 10
         {
-            if time > before * 9 / 10 {
-                return self.did_not_help(limit, before, now);
-            }
+            return self.did_not_help(limit, before, now);
         }
         let best = self.best.map_or(time, |best| best.min(time));
         self.best = Some(best);
