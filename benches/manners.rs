@@ -1,7 +1,7 @@
 //! Whether ferryd keeps its manners, in numbers: how well a rate is kept over 10 s, and what adaptive concurrency reaches of
 //! the best fixed number of requests at a time.
 //!
-//! `cargo bench --bench manners`; about 4 minutes. Each measurement is a `ferryd drain` of its own into a new file, from a
+//! `cargo bench --bench manners`, about 4 minutes; with `-- rate`, `-- takes` or `-- refuses` a part of it. Each measurement is a `ferryd drain` of its own into a new file, from a
 //! cold start, against a server in this process that takes 50 ms for each request; the second one refuses with 429 what comes
 //! while it has 20 under way.
 
@@ -26,14 +26,23 @@ fn main() {
     let directory = tempfile::tempdir().expect("a temporary directory");
     let directory = directory.path();
     std::fs::write(directory.join("records.csv"), records()).expect("records are written");
-    rates(directory);
-    concurrency(directory, "takes all", u32::MAX, &[10, 20, 40, 64]);
-    concurrency(
-        directory,
-        "refuses above 20",
-        20,
-        &[10, 16, 19, 20, 21, 24, 40, 64],
-    );
+    let part = std::env::args().skip(1).find(|word| !word.starts_with('-'));
+    let is_wanted = |name: &str| part.as_deref().is_none_or(|part| name.starts_with(part));
+    if is_wanted("rate") {
+        rates(directory);
+    }
+    for (name, most, fixed) in [
+        ("takes all", u32::MAX, &[10, 20, 40, 64][..]),
+        (
+            "refuses above 20",
+            20,
+            &[10, 16, 19, 20, 21, 24, 40, 64][..],
+        ),
+    ] {
+        if is_wanted(name) {
+            concurrency(directory, name, most, fixed);
+        }
+    }
 }
 
 fn records() -> String {
@@ -51,7 +60,7 @@ fn rates(directory: &Path) {
         let api = Api::start(u32::MAX, Duration::ZERO);
         let setting = format!("rate_limit = \"{wanted}/s\"");
         drain(directory, &api, &setting, 10);
-        let came = f64::from(api.accepted_in(TIME)) / TIME.as_secs_f64();
+        let came = api.spacing_rate(TIME);
         let off = (came / f64::from(wanted) - 1.0) * 100.0;
         println!("{wanted:>8}  {came:>8.1}  {off:>+8.2}");
     }
@@ -66,7 +75,7 @@ fn concurrency(directory: &Path, name: &str, most: u32, fixed: &[u32]) {
     let measure = |setting: &str, threads: u32, name: &str| {
         let api = Api::start(most, LATENCY);
         drain(directory, &api, setting, threads);
-        let rate = f64::from(api.accepted_in(TIME)) / TIME.as_secs_f64();
+        let rate = api.accepted_in(TIME).len() as f64 / TIME.as_secs_f64();
         let refused = api.refused.load(Ordering::SeqCst);
         println!("{name:>8}  {rate:>10.1}  {refused:>8}");
         rate
@@ -117,11 +126,22 @@ impl Api {
         }
     }
 
-    /// Requests that were accepted within this time of the first.
-    fn accepted_in(&self, time: Duration) -> u32 {
-        let accepted = self.accepted.lock().expect("no handler panics");
-        let first = accepted.iter().min().copied().unwrap_or_else(Instant::now);
-        accepted.iter().filter(|at| **at - first < time).count() as u32
+    /// When the requests came that were accepted within this time of the first, in order.
+    fn accepted_in(&self, time: Duration) -> Vec<Instant> {
+        let mut accepted = self.accepted.lock().expect("no handler panics").clone();
+        accepted.sort_unstable();
+        accepted.retain({
+            let first = accepted.first().copied();
+            move |at| first.is_some_and(|first| *at - first < time)
+        });
+        accepted
+    }
+
+    /// Requests a second, from the first to the last in this time.
+    fn spacing_rate(&self, time: Duration) -> f64 {
+        let times = self.accepted_in(time);
+        let span = times[times.len() - 1] - times[0];
+        (times.len() - 1) as f64 / span.as_secs_f64()
     }
 }
 

@@ -233,16 +233,28 @@ impl Places {
 #[derive(Debug)]
 struct Place<'a> {
     places: &'a Places,
-    /// When, and how many were under way then, this one included.
-    begun: Option<(Instant, u32)>,
+    begun: Option<Begun>,
     sign: Sign,
+}
+
+#[derive(Debug, Clone, Copy)]
+struct Begun {
+    at: Instant,
+    /// Requests under way then, this one included.
+    beside: u32,
+    /// Places that were taken then.
+    taken: u32,
 }
 
 impl Place<'_> {
     fn begin(&mut self) {
         let mut count = lock(&self.places.count);
         count.under_way += 1;
-        self.begun = Some((Instant::now(), count.under_way));
+        self.begun = Some(Begun {
+            at: Instant::now(),
+            beside: count.under_way,
+            taken: count.places - self.places.free.len() as u32,
+        });
     }
 }
 
@@ -250,14 +262,15 @@ impl Drop for Place<'_> {
     fn drop(&mut self) {
         let mut count = lock(&self.places.count);
         count.places -= 1;
-        if let Some((begun, beside)) = self.begun {
+        if let Some(begun) = self.begun {
             count.under_way -= 1;
             if let Limit::Adaptive(limiter) = &mut count.limit {
                 let before = limiter.limit();
                 limiter.note(&Sample {
-                    begun,
+                    begun: begun.at,
                     ended: Instant::now(),
-                    beside,
+                    beside: begun.beside,
+                    taken: begun.taken,
                     sign: self.sign,
                 });
                 if limiter.limit() < before {

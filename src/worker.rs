@@ -29,6 +29,10 @@ const PAGE: std::ops::RangeInclusive<usize> = 2..=256;
 /// about this long ago, however slow the API is.
 const PAGE_TIME: Duration = Duration::from_millis(200);
 
+/// A record that waited longer than this for its turn is read again. Reading keeps others waiting meanwhile, so that it is
+/// not for every short wait.
+const LONG_WAIT: Duration = Duration::from_secs(1);
+
 /// Pause of a worker whose record could not be sent.
 const AFTER_HOLD: Duration = Duration::from_millis(20);
 
@@ -243,7 +247,7 @@ impl<'a> Attempt<'a> {
                 let end = PageEnd::Away;
                 return Ok(Progress { last, end });
             };
-            if turn.waited() > PAGE_TIME {
+            if turn.waited() > LONG_WAIT {
                 self.turn = Some(turn.kept());
                 self.page = 1;
                 let end = PageEnd::Old;

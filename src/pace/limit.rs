@@ -59,6 +59,8 @@ pub(super) struct Sample {
     pub ended: Instant,
     /// Requests under way when it began, itself included.
     pub beside: u32,
+    /// Places for requests that were taken then: also by those that were about to begin.
+    pub taken: u32,
     pub sign: Sign,
 }
 
@@ -92,7 +94,7 @@ struct Ceiling {
 struct Round {
     /// The limit when it began.
     limit: u32,
-    /// The most that were under way.
+    /// The most places that were taken.
     peak: u32,
     times: Vec<Duration>,
 }
@@ -165,9 +167,8 @@ impl Limiter {
             return;
         }
         self.trial = Trial::None;
-        let too_much = self.limit.min(sample.beside);
-        self.set(after_trouble(too_much), sample.ended);
-        if too_much == 1 {
+        self.set(after_trouble(sample.beside), sample.ended);
+        if sample.beside == 1 {
             // Nobody was beside it, so it is not the number that is refused, and no number is known to be fine.
             self.ceiling = None;
             self.fast_below = 1;
@@ -186,7 +187,7 @@ impl Limiter {
             return;
         }
         let round = &mut self.round;
-        round.peak = round.peak.max(sample.beside);
+        round.peak = round.peak.max(sample.taken);
         round.times.push(sample.ended - sample.begun);
         // Half of it in use is enough here: the others have only just been let in.
         if self.limit < self.fast_below && self.limit <= round.peak.saturating_mul(2) {
@@ -197,8 +198,9 @@ impl Limiter {
         }
     }
 
+    /// It began before the limit was set, or beside more than that allows, because they were let in before.
     fn is_of_the_past(&self, sample: &Sample) -> bool {
-        self.since.is_some_and(|since| sample.begun < since)
+        sample.beside > self.limit || self.since.is_some_and(|since| sample.begun < since)
     }
 
     fn end_round(&mut self, now: Instant) {

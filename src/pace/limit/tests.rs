@@ -56,6 +56,7 @@ impl World {
                     begun: self.now,
                     ended: self.now + time,
                     beside,
+                    taken: beside,
                     sign,
                 });
             }
@@ -250,6 +251,7 @@ fn one_refusal_alone_changes_nothing_and_two_cut_once() {
         begun: world.now,
         ended: world.now,
         beside: 60,
+        taken: 60,
         sign: Sign::Refused,
     };
     limiter.note(&refused);
@@ -258,5 +260,46 @@ fn one_refusal_alone_changes_nothing_and_two_cut_once() {
         let begun = world.now - MS;
         limiter.note(&Sample { begun, ..refused });
         assert_eq!(limiter.limit(), 42);
+    }
+}
+
+#[test]
+fn those_who_were_let_in_before_a_cut_and_begin_after_it_do_not_cut_again() {
+    let mut limiter = Limiter::new(64);
+    let mut world = World::new();
+    adaptive(&mut limiter, &mut world, SECOND, &quick);
+    let mut refused = Sample {
+        begun: world.now,
+        ended: world.now,
+        beside: 30,
+        taken: 64,
+        sign: Sign::Refused,
+    };
+    limiter.note(&refused);
+    limiter.note(&refused);
+    assert_eq!(limiter.limit(), 21);
+    refused.begun += MS;
+    refused.beside = 25;
+    limiter.note(&refused);
+    assert_eq!(limiter.limit(), 21);
+    assert_eq!(limiter.ceiling.unwrap().at, 24);
+}
+
+#[test]
+fn a_place_that_is_taken_is_in_use_though_its_request_has_not_begun() {
+    let mut limiter = Limiter::new(64);
+    limiter.fast_below = 1;
+    let start = Instant::now();
+    for round in 1..=10_u32 {
+        assert_eq!(limiter.limit(), round);
+        for _ in 0..round.max(LEAST_ROUND) {
+            limiter.note(&Sample {
+                begun: start,
+                ended: start + 50 * MS,
+                beside: 1,
+                taken: round,
+                sign: Sign::Good,
+            });
+        }
     }
 }
