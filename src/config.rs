@@ -22,6 +22,7 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::time::Duration;
 
+use crate::pace;
 use crate::retry::RetryPolicy;
 use crate::text;
 
@@ -126,6 +127,18 @@ pub struct Api {
     pub oauth2: OAuth2,
     pub webhook: Webhook,
     pub tls: Tls,
+    /// `rate_limit`, `burst`, `max_in_flight` and `concurrency`.
+    pub pace: pace::Rules,
+    pub compress: Compress,
+    /// The `User-Agent` header field (RFC 9110 section 10.1.5).
+    pub user_agent: String,
+}
+
+/// How request bodies are encoded.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Compress {
+    None,
+    Gzip,
 }
 
 /// How the body is written.

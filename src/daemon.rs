@@ -23,6 +23,7 @@ use crate::endpoint::Endpoint;
 use crate::gate::{self, Change, Gate};
 use crate::limits;
 use crate::lock::InstanceLock;
+use crate::pace::Pace;
 use crate::planner::Planner;
 use crate::steward::{self, Steward};
 use crate::stop::{Stop, StopSource};
@@ -99,6 +100,7 @@ impl Daemon {
             loader: file.loader,
             writer: writer.clone(),
             gate: gate.clone(),
+            pace: Pace::new(&config.api.pace, workers),
             policy: config.retry.clone(),
             instance: file.instance,
             rescheduled,

@@ -7,8 +7,10 @@ mod auth;
 mod body;
 mod capture;
 mod columns;
+mod encoding;
 mod fields;
 mod oauth2;
+mod proxy;
 mod reply;
 mod request;
 mod resolver;
@@ -21,7 +23,7 @@ mod webhook;
 use std::net::TcpStream;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
-use ureq::http::{Method, Request, Response, Uri};
+use ureq::http::{HeaderValue, Method, Request, Response, Uri, header};
 use ureq::{Agent, Body};
 
 use crate::config;
@@ -32,8 +34,10 @@ use crate::text;
 use crate::verdict::{Row, Verdict, Verdicts};
 
 pub use columns::Use;
+pub use proxy::BadProxy;
 
 use auth::Auth;
+use proxy::Route;
 use reply::Keep;
 use request::Shape;
 use tls::Tls;
@@ -48,6 +52,12 @@ const MAX_IDLE: Duration = Duration::from_secs(4);
 /// The API that records are sent to. Shared by all workers.
 pub struct Endpoint {
     agent: Agent,
+    /// Where access tokens come from; the way there may be another one.
+    token_agent: Option<Agent>,
+    /// `Proxy-Authorization`, for a proxy that requests are handed to.
+    proxy_credentials: Option<HeaderValue>,
+    route: Route,
+    compress: config::Compress,
     /// `api.url` without what records fill in.
     base: Uri,
     shape: Shape,
@@ -68,8 +78,21 @@ impl Endpoint {
         let is_secure = |url: &str| url.to_ascii_lowercase().starts_with("https:");
         let tls = Tls::open(&api.tls, is_secure(url) || is_secure(token_url))?;
         let tls = Arc::new(tls);
+        let route = Route::of(&api.proxy, &base)?;
+        let token_agent = match api.oauth2.token_url.as_deref() {
+            None | Some("") => None,
+            Some(url) => {
+                let url = url.parse()?;
+                let route = Route::of(&api.proxy, &url)?;
+                Some(agent(api, &route, &url, 1, tls.clone()))
+            }
+        };
         Ok(Endpoint {
-            agent: agent(api, workers, tls.clone())?,
+            agent: agent(api, &route, &base, workers, tls.clone()),
+            token_agent,
+            proxy_credentials: route.forward().and_then(|(_, credentials)| credentials),
+            route,
+            compress: api.compress,
             auth: Auth::open(api, url)?,
             tls,
             base,
@@ -107,7 +130,8 @@ impl Endpoint {
     }
 
     /// Sends a request and reads the answer, and its body as far as `keep` wants it.
-    fn exchange(&self, request: Request<Vec<u8>>, key: &str, keep: Keep) -> (Answer, Vec<u8>) {
+    fn exchange(&self, mut request: Request<Vec<u8>>, key: &str, keep: Keep) -> (Answer, Vec<u8>) {
+        self.encode(&mut request);
         let spare = self.auth.can_renew().then(|| request.clone());
         let (answer, token) = self.attempt(request, key, keep);
         // A 401 says that the API did not take the record in: with a new token it is sent again, once.
@@ -120,6 +144,22 @@ impl Endpoint {
         }
     }
 
+    fn encode(&self, request: &mut Request<Vec<u8>>) {
+        let packed = match self.compress {
+            config::Compress::None => None,
+            config::Compress::Gzip => encoding::gzip(request.body()),
+        };
+        if let Some(packed) = packed {
+            *request.body_mut() = packed;
+            let headers = request.headers_mut();
+            headers.insert(header::CONTENT_ENCODING, HeaderValue::from_static("gzip"));
+        }
+        if let Some(credentials) = &self.proxy_credentials {
+            let headers = request.headers_mut();
+            headers.insert(header::PROXY_AUTHORIZATION, credentials.clone());
+        }
+    }
+
     /// Sends a request, and says with which access token.
     fn attempt(
         &self,
@@ -127,7 +167,8 @@ impl Endpoint {
         key: &str,
         keep: Keep,
     ) -> ((Answer, Vec<u8>), Option<Arc<oauth2::Token>>) {
-        let token = match self.auth.apply(&self.agent, &mut request, key) {
+        let token_agent = self.token_agent.as_ref().unwrap_or(&self.agent);
+        let token = match self.auth.apply(token_agent, &mut request, key) {
             Ok(token) => token,
             Err(answer) => return ((answer, Vec::new()), None),
         };
@@ -144,8 +185,8 @@ impl Endpoint {
         (answer, token)
     }
 
-    /// The URL of a record's request, and the bytes that [`Endpoint::send`] would put on the wire, but for secrets, in
-    /// whose place stand asterisks. Sends nothing.
+    /// The URL of a record's request, and the bytes that [`Endpoint::send`] would put on the wire before any compression, but
+    /// for secrets, in whose place stand asterisks. Sends nothing.
     ///
     /// # Errors
     /// One line that says why this record cannot be sent.
@@ -174,19 +215,20 @@ impl Endpoint {
         self.tls.reload();
     }
 
-    /// Whether a connection to the API can be made, with TLS where the URL wants it, and how long it took; sends nothing
-    /// over it.
+    /// Whether a connection to the API, or to the proxy before it, can be made, with TLS where the URL wants it, and how long
+    /// it took; sends nothing over it.
     ///
     /// # Errors
     /// One line that says what failed.
     pub fn probe(&self, timeout: Duration) -> anyhow::Result<Duration> {
         let start = Instant::now();
         let mut last = anyhow::anyhow!("the name has no address");
-        for address in resolver::look_up(&self.base)? {
+        for address in resolver::look_up(self.route.first_stop(&self.base))? {
             match TcpStream::connect_timeout(&address, timeout) {
                 Err(error) => last = anyhow::anyhow!("{address}: {error}"),
                 Ok(mut stream) => {
-                    if self.base.scheme_str() == Some("https") {
+                    let direct = matches!(self.route, Route::Direct);
+                    if direct && self.base.scheme_str() == Some("https") {
                         stream.set_read_timeout(Some(timeout))?;
                         self.tls
                             .try_handshake(&mut stream, &self.base)
@@ -201,7 +243,9 @@ impl Endpoint {
 
     /// Cuts off the requests in flight and refuses new ones.
     pub fn shut_down(&self) {
-        self.agent.clone().shutdown();
+        for agent in [&self.agent].into_iter().chain(&self.token_agent) {
+            agent.clone().shutdown();
+        }
     }
 
     /// For a request that did not begin. The error of a name lookup does not tell a shortage of files from an outage.
@@ -248,18 +292,13 @@ fn verdicts(api: &config::Api, fills_url: bool) -> anyhow::Result<Verdicts> {
     Ok(Verdicts::new(moved))
 }
 
-fn agent(api: &config::Api, workers: u32, tls: Arc<Tls>) -> anyhow::Result<Agent> {
-    let proxy = match &api.proxy {
-        config::Proxy::None => None,
-        config::Proxy::Env => ureq::Proxy::try_from_env(),
-        config::Proxy::Url(url) => Some(ureq::Proxy::new(url)?),
-    };
+fn agent(api: &config::Api, route: &Route, url: &Uri, workers: u32, tls: Arc<Tls>) -> Agent {
     let config = Agent::config_builder()
         .http_status_as_error(false)
         .max_redirects(0)
         .max_redirects_will_error(false)
         .allow_non_standard_methods(true)
-        .proxy(proxy)
+        .proxy(route.tunnel())
         .timeout_global(Some(api.timeout))
         .timeout_connect(Some(api.connect_timeout))
         .max_idle_connections(workers as usize)
@@ -268,15 +307,16 @@ fn agent(api: &config::Api, workers: u32, tls: Arc<Tls>) -> anyhow::Result<Agent
         .max_response_header_size(transport::BUFFER)
         .input_buffer_size(transport::BUFFER)
         .output_buffer_size(transport::BUFFER)
-        .user_agent(concat!("ferryd/", env!("CARGO_PKG_VERSION")))
+        .user_agent(&api.user_agent)
         .accept(ureq::config::AutoHeaderValue::None)
         .accept_encoding(ureq::config::AutoHeaderValue::None)
         .build();
-    Ok(Agent::with_parts(
+    let forward = route.forward().map(|(proxy, _)| proxy.clone());
+    Agent::with_parts(
         config,
-        transport::connector(tls),
-        resolver::CachingResolver::default(),
-    ))
+        transport::connector(tls, forward.is_some().then_some(url)),
+        resolver::CachingResolver::new(forward),
+    )
 }
 
 /// The error in words; ureq would put "other: " before ours.

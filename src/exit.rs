@@ -7,6 +7,7 @@ use crate::db::fault::FREE_SPACE;
 use crate::db::records::NoColumn;
 use crate::db::writer::WriteError;
 use crate::db::{Damaged, OpenError, REPAIR};
+use crate::endpoint::BadProxy;
 use crate::import::BadLine;
 use crate::init::CannotCreate;
 use crate::journal::BadJournal;
@@ -81,7 +82,7 @@ fn code_of(cause: &(dyn std::error::Error + 'static)) -> Option<u8> {
     if cause.is::<ConfigError>() {
         return Some(CONFIG);
     }
-    if cause.is::<NoColumn>() {
+    if cause.is::<NoColumn>() || cause.is::<BadProxy>() {
         return Some(CONFIG);
     }
     if cause.is::<BadLine>() || cause.is::<BadJournal>() {

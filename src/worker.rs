@@ -17,6 +17,7 @@ use crate::db::writer::{WriteError, Writer};
 use crate::endpoint::Endpoint;
 use crate::gate::{Gate, Then};
 use crate::outcome::{Answer, FailedState, Outcome};
+use crate::pace::{Pace, Turn};
 use crate::record::Record;
 use crate::retry::RetryPolicy;
 use crate::stop::Stop;
@@ -28,6 +29,10 @@ const PAGE: std::ops::RangeInclusive<usize> = 2..=256;
 /// Pages grow while they take less than this and shrink when they take longer, so that a row is sent as it was at most
 /// about this long ago, however slow the API is.
 const PAGE_TIME: Duration = Duration::from_millis(200);
+
+/// A record that waited longer than this for its turn is read again. Reading keeps others waiting meanwhile, so that it is
+/// not for every short wait.
+const LONG_WAIT: Duration = Duration::from_secs(1);
 
 /// Pause of a worker whose record could not be sent.
 const AFTER_HOLD: Duration = Duration::from_millis(20);
@@ -46,6 +51,8 @@ pub struct Shared {
     pub writer: Writer,
     /// Whether anything may be sent.
     pub gate: Arc<Gate>,
+    /// How fast, and how many at a time.
+    pub pace: Pace,
     /// When to try again.
     pub policy: RetryPolicy,
     /// The first part of every idempotency key.
@@ -104,6 +111,8 @@ struct Attempt<'a> {
     shared: &'a Shared,
     claim: &'a Claim,
     page: usize,
+    /// A turn that came when the page had become old: it is for the first record of the next one.
+    turn: Option<Turn<'a>>,
     retry_after: Duration,
     /// The most attempts that a record has had which has to be sent again: they set the delay.
     most_attempts: i64,
@@ -136,6 +145,8 @@ enum PageEnd {
     Through,
     /// The gate held it up: the rest may be old by the time it opens, and is read again.
     Held,
+    /// So did the pace.
+    Old,
     /// The stop came, or the batch is not ours any more.
     Away,
 }
@@ -146,6 +157,7 @@ impl<'a> Attempt<'a> {
             shared,
             claim,
             page: *PAGE.start(),
+            turn: None,
             retry_after: Duration::ZERO,
             most_attempts: 1,
             unsettled: None,
@@ -188,6 +200,7 @@ impl<'a> Attempt<'a> {
                 }
             };
             if page.is_empty() {
+                self.turn = None;
                 break;
             }
             let full = page.len() == self.page;
@@ -201,6 +214,7 @@ impl<'a> Attempt<'a> {
                     self.held += AFTER_HOLD;
                     above_last
                 }
+                PageEnd::Old => above_last,
                 PageEnd::Through if full => above_last,
                 PageEnd::Through => None,
             };
@@ -211,6 +225,7 @@ impl<'a> Attempt<'a> {
     /// Nothing is left half done while the gate is closed, which may be for hours.
     fn wait_at_gate(&mut self) -> Result<Go, WriteError> {
         if !self.shared.gate.is_wide_open() {
+            self.turn = None;
             if self.await_settled()? == Go::Away {
                 return Ok(Go::Away);
             }
@@ -244,7 +259,17 @@ impl<'a> Attempt<'a> {
                 let end = PageEnd::Away;
                 return Ok(Progress { last, end });
             }
-            let Some(outcome) = self.send(record) else {
+            let Some(turn) = self.await_turn() else {
+                let end = PageEnd::Away;
+                return Ok(Progress { last, end });
+            };
+            if turn.waited() > LONG_WAIT {
+                self.turn = Some(turn.kept());
+                self.page = 1;
+                let end = PageEnd::Old;
+                return Ok(Progress { last, end });
+            }
+            let Some(outcome) = self.send(record, turn) else {
                 let end = PageEnd::Held;
                 return Ok(Progress { last, end });
             };
@@ -273,8 +298,14 @@ impl<'a> Attempt<'a> {
         Ok(Progress { last, end })
     }
 
+    /// `None` when the stop comes first.
+    fn await_turn(&mut self) -> Option<Turn<'a>> {
+        let Shared { pace, stop, .. } = self.shared;
+        self.turn.take().or_else(|| pace.await_turn(stop))
+    }
+
     /// Sends a record if the gate lets it, and returns what to write down; nothing when the record keeps its place.
-    fn send(&mut self, record: &Record) -> Option<Outcome> {
+    fn send(&mut self, record: &Record, turn: Turn) -> Option<Outcome> {
         let Shared {
             endpoint,
             policy,
@@ -285,17 +316,19 @@ impl<'a> Attempt<'a> {
         } = self.shared;
         let permit = gate.try_pass()?;
         let key = batch::idempotency_key(instance, self.claim.fence.batch_id, record.id);
+        let flight = turn.begin();
         let answer = endpoint.send(record, &key);
         let has_begun = !matches!(answer.verdict, Verdict::NotSent | Verdict::Shortage);
         self.sent += u64::from(has_begun);
         let then = if stop.requested() && answer.http_status.is_none() {
             // The stop may have cut it off: that says nothing about the destination.
-            drop(permit);
+            drop((permit, flight));
             match has_begun {
                 true => Then::Settle,
                 false => Then::Hold,
             }
         } else {
+            flight.end(&answer);
             gate.leave(permit, &answer)
         };
         self.log_failure(record, &answer);

@@ -13,9 +13,10 @@ use super::keys::{self, KEYS, Key, Set};
 use super::template::defaults_document;
 use super::values::{Given, check_database_path};
 use super::{
-    Api, Auth, Batch, BodyFormat, Config, ConfigError, Database, Durability, Flags, Gate,
+    Api, Auth, Batch, BodyFormat, Compress, Config, ConfigError, Database, Durability, Flags, Gate,
     IdempotencyKey, OAuth2, Proxy, Shutdown, Status, Tls, Webhook, Workers, shown,
 };
+use crate::pace;
 use crate::retry::RetryPolicy;
 
 mod document;
@@ -245,6 +246,9 @@ fn blank() -> Config {
             oauth2: OAuth2::default(),
             webhook: Webhook::default(),
             tls: Tls::default(),
+            pace: pace::Rules::default(),
+            compress: Compress::None,
+            user_agent: String::new(),
         },
         gate: Gate {
             failures: 0,

@@ -9,9 +9,9 @@ mod access;
 use super::request::{api_url, key_header};
 use super::values::{
     boolean, check_header, check_verdict, database_path, duration, factor, listen, method, one_of,
-    positive_duration, proxy, whole,
+    positive_duration, proxy, rate_limit, user_agent, whole,
 };
-use super::{BodyFormat, Config, Durability, IdempotencyKey, values::Given};
+use super::{BodyFormat, Compress, Config, Durability, IdempotencyKey, values::Given};
 use crate::nearest::nearest;
 
 /// A setting.
@@ -298,6 +298,52 @@ pub(super) static KEYS: &[Key] = &[
     access::CERT_FILE,
     access::KEY_FILE,
     access::MIN_VERSION,
+    Key {
+        name: "api.rate_limit",
+        help: "Requests that may begin in a second, minute or hour, over all workers, such as \"50/s\",\n\
+               \"600/m\" or \"1000/h\"; \"none\": as fast as it goes. They are evenly spaced, see burst.",
+        initial: Default(r#""none""#),
+        set: One(|config, given| rate_limit(given).map(|d| config.api.pace.interval = d)),
+    },
+    Key {
+        name: "api.burst",
+        help: "Requests that may begin at once after a pause, within rate_limit; 1 to 1000000.",
+        initial: Default("1"),
+        set: One(|config, given| whole(given, 1..=1_000_000).map(|n| config.api.pace.burst = n)),
+    },
+    Key {
+        name: "api.max_in_flight",
+        help: "Requests under way at a time, over all workers, at most; 0: as many as workers.threads.",
+        initial: Default("0"),
+        set: One(|config, given| whole(given, 0..=1024).map(|n| config.api.pace.max_in_flight = n)),
+    },
+    Key {
+        name: "api.concurrency",
+        help: "\"fixed\", or \"adaptive\": starts with one request at a time, and finds how many the API\n\
+               likes, from how long it takes and whether it answers 429 or 503; never more than\n\
+               max_in_flight and workers.threads.",
+        initial: Default(r#""fixed""#),
+        set: One(|config, given| {
+            let words = [("fixed", false), ("adaptive", true)];
+            one_of(given, &words).map(|adaptive| config.api.pace.adaptive = adaptive)
+        }),
+    },
+    Key {
+        name: "api.compress",
+        help: "\"none\", or \"gzip\": request bodies of 1 KiB and more are compressed, if the API can\n\
+               read that.",
+        initial: Default(r#""none""#),
+        set: One(|config, given| {
+            let words = [("none", Compress::None), ("gzip", Compress::Gzip)];
+            one_of(given, &words).map(|compress| config.api.compress = compress)
+        }),
+    },
+    Key {
+        name: "api.user_agent",
+        help: "The User-Agent header: who is calling.",
+        initial: Default(concat!("\"ferryd/", env!("CARGO_PKG_VERSION"), "\"")),
+        set: One(|config, given| user_agent(given).map(|text| config.api.user_agent = text)),
+    },
     Key {
         name: "gate.failures",
         help: "Failures of the destination in a row that hold all sending; 1 to 1000000.",

@@ -140,6 +140,43 @@ pub(super) fn proxy(given: &Given) -> Result<Proxy, String> {
     }
 }
 
+/// `50/s`, `600/m`, `1000/h`: the time from one request to the next. `none`: no limit.
+pub(super) fn rate_limit(given: &Given) -> Result<Option<Duration>, String> {
+    let text = given.text().unwrap_or_default();
+    if text == "none" {
+        return Ok(None);
+    }
+    parse_rate(text).map(Some).ok_or_else(|| {
+        r#"must be "none" or a whole number a second, minute or hour: "50/s", "600/m" or "1000/h", up to 1000000/s"#
+            .to_owned()
+    })
+}
+
+fn parse_rate(text: &str) -> Option<Duration> {
+    let (number, unit) = text.split_once('/')?;
+    let unit = match unit {
+        "s" => 1,
+        "m" => 60,
+        "h" => 3600,
+        _ => return None,
+    };
+    // `u32` would also read a sign.
+    let digits = number.bytes().all(|byte| byte.is_ascii_digit());
+    let number: u32 = number.parse().ok().filter(|n| digits && *n > 0)?;
+    let interval = Duration::from_secs(unit) / number;
+    (interval >= Duration::from_micros(1)).then_some(interval)
+}
+
+/// What stands in a header field as it is: printable ASCII.
+pub(super) fn user_agent(given: &Given) -> Result<String, String> {
+    let text = given.text().unwrap_or_default();
+    let printable = text.bytes().all(|byte| (b' '..=b'~').contains(&byte));
+    if text.trim().is_empty() || !printable {
+        return Err("must be printable ASCII, and not empty".to_owned());
+    }
+    Ok(text.trim().to_owned())
+}
+
 /// An absolute http or https URL (RFC 9110 section 4.2). The port is looked at here because the
 /// client would quietly take the default port in place of one that is out of range.
 pub(super) fn check_http_url(text: &str) -> Result<(), String> {
@@ -192,6 +229,9 @@ pub(super) fn check_header(
         }
         "idempotency-key" => {
             return Err("is written by ferryd itself: see api.idempotency_key".to_owned());
+        }
+        "content-encoding" => {
+            return Err("is written by ferryd itself: see api.compress".to_owned());
         }
         _ => {}
     }
@@ -284,6 +324,7 @@ mod tests {
             "HOST",
             "Connection",
             "Idempotency-Key",
+            "Content-Encoding",
         ] {
             assert!(check_header(&[], name, "x").is_err(), "{name}");
         }
@@ -305,6 +346,45 @@ mod tests {
         let long = format!("unix:/{}", "x".repeat(200));
         for bad in ["0.0.0.0:1", "192.0.2.1:1", "127.0.0.1", "unix:", "", &long] {
             assert!(listen(&text(bad)).is_err(), "{bad}");
+        }
+    }
+
+    #[test]
+    fn a_rate_is_a_whole_number_for_a_unit_of_time() {
+        for (good, micros) in [
+            ("50/s", 20_000),
+            ("600/m", 100_000),
+            ("1/h", 3_600_000_000),
+            ("1000000/s", 1),
+        ] {
+            let interval = Duration::from_micros(micros);
+            assert_eq!(rate_limit(&text(good)), Ok(Some(interval)), "{good}");
+        }
+        assert_eq!(rate_limit(&text("none")), Ok(None));
+        for bad in [
+            "",
+            "50",
+            "/s",
+            "50/",
+            "0/s",
+            "-1/s",
+            "+1/s",
+            "1.5/s",
+            "50/d",
+            "50 /s",
+            "50/S",
+            "1000001/s",
+            "99999999999/s",
+        ] {
+            assert!(rate_limit(&text(bad)).is_err(), "{bad}");
+        }
+    }
+
+    #[test]
+    fn a_user_agent_cannot_break_the_request_apart() {
+        assert_eq!(user_agent(&text(" me/1 (x) ")).as_deref(), Ok("me/1 (x)"));
+        for bad in ["", " ", "a\r\nb", "\0", "é"] {
+            assert!(user_agent(&text(bad)).is_err(), "{bad:?}");
         }
     }
 

@@ -20,9 +20,19 @@ const FAILED_TTL: Duration = Duration::from_secs(1);
 const MAX_ADDRESSES: usize = 16;
 
 /// Remembers the last name: ferryd has one destination, and at most a proxy before it.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub struct CachingResolver {
+    /// The proxy that requests are handed to: its address stands for every other.
+    proxy: Option<Uri>,
     last: Mutex<Vec<Lookup>>,
+}
+
+impl CachingResolver {
+    /// Resolves names, or all of them to the address of this proxy.
+    pub fn new(proxy: Option<Uri>) -> CachingResolver {
+        let last = Mutex::default();
+        CachingResolver { proxy, last }
+    }
 }
 
 #[derive(Debug)]
@@ -34,7 +44,7 @@ struct Lookup {
 
 impl Resolver for CachingResolver {
     fn resolve(&self, uri: &Uri, _: &Config, _: NextTimeout) -> Result<ResolvedSocketAddrs, Error> {
-        let name = host_and_port(uri)?;
+        let name = host_and_port(self.proxy.as_ref().unwrap_or(uri))?;
         // Holding the lock during the lookup is what makes the other workers wait for this one instead of asking too.
         let mut cache = self.last.lock().unwrap_or_else(PoisonError::into_inner);
         let now = Instant::now();

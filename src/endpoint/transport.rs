@@ -9,6 +9,7 @@ use std::io::{self, ErrorKind, Read, Write};
 use std::net::TcpStream;
 use std::sync::{Arc, Weak};
 use std::time::Duration;
+use ureq::http::Uri;
 use ureq::unversioned::transport::{
     Buffers, ConnectProxyConnector, ConnectionDetails, Connector, Either, LazyBuffers, NextTimeout,
     ShutdownHandle, Transport,
@@ -38,12 +39,40 @@ pub fn has_begun() -> bool {
     BEGUN.get()
 }
 
-/// The way to a connection: through a proxy if there is one, else TCP; then TLS if the URL wants it.
-pub fn connector(tls: Arc<Tls>) -> impl Connector {
-    ().chain(ConnectProxyConnector::default())
+/// The way to a connection: through a tunnel if there is a proxy for it, else TCP; then TLS if the URL wants it. Requests
+/// to the API at `forwarded` are handed to a proxy, so that they name it.
+pub fn connector(tls: Arc<Tls>, forwarded: Option<&Uri>) -> impl Connector {
+    ().chain(TunnelConnector::default())
         .chain(TcpConnector)
         .chain(TlsConnector(tls))
-        .chain(RequestConnector)
+        .chain(RequestConnector {
+            prefix: forwarded.map(prefix_of),
+        })
+}
+
+/// What makes a path the whole URL; user name and password are not for the proxy (RFC 9110 §4.2.4).
+fn prefix_of(url: &Uri) -> Arc<str> {
+    let authority = url.authority().map_or("", |authority| authority.as_str());
+    let server = authority.rsplit('@').next().unwrap_or_default();
+    format!("http://{server}").into()
+}
+
+/// A tunnel's own handshake is a request too, and passes all layers: it is not the one that counts.
+#[derive(Debug, Default)]
+struct TunnelConnector(ConnectProxyConnector);
+
+impl<In: Transport> Connector<In> for TunnelConnector {
+    type Out = <ConnectProxyConnector as Connector<In>>::Out;
+
+    fn connect(
+        &self,
+        details: &ConnectionDetails,
+        chained: Option<In>,
+    ) -> Result<Option<Self::Out>, Error> {
+        let tunnel = self.0.connect(details, chained);
+        forget_begun();
+        tunnel
+    }
 }
 
 #[derive(Debug)]
@@ -193,7 +222,9 @@ fn timed_out_or(error: io::Error, timeout: NextTimeout) -> Error {
 
 /// The outermost layer: what passes it is the request itself.
 #[derive(Debug)]
-struct RequestConnector;
+struct RequestConnector {
+    prefix: Option<Arc<str>>,
+}
 
 impl<In: Transport> Connector<In> for RequestConnector {
     type Out = RequestTransport<In>;
@@ -203,33 +234,71 @@ impl<In: Transport> Connector<In> for RequestConnector {
         _: &ConnectionDetails,
         chained: Option<In>,
     ) -> Result<Option<Self::Out>, Error> {
-        Ok(chained.map(RequestTransport))
+        Ok(chained.map(|inner| RequestTransport {
+            inner,
+            prefix: self.prefix.clone(),
+            within: false,
+        }))
     }
 }
 
 #[derive(Debug)]
-struct RequestTransport<In>(In);
+struct RequestTransport<In> {
+    inner: In,
+    /// Stands before the path of each request.
+    prefix: Option<Arc<str>>,
+    /// The current request's first line has left.
+    within: bool,
+}
+
+impl<In: Transport> RequestTransport<In> {
+    /// The output up to `amount`, the start of a request, with the prefix before its path.
+    fn transmit_start(
+        &mut self,
+        prefix: &str,
+        amount: usize,
+        timeout: NextTimeout,
+    ) -> Result<(), Error> {
+        let mut start = self.inner.buffers().output()[..amount].to_vec();
+        let path = start
+            .iter()
+            .position(|byte| *byte == b' ')
+            .map_or(0, |at| at + 1);
+        start.splice(path..path, prefix.bytes());
+        let room = self.inner.buffers().output().len().max(1);
+        for part in start.chunks(room) {
+            self.inner.buffers().output()[..part.len()].copy_from_slice(part);
+            self.inner.transmit_output(part.len(), timeout)?;
+        }
+        Ok(())
+    }
+}
 
 impl<In: Transport> Transport for RequestTransport<In> {
     fn buffers(&mut self) -> &mut dyn Buffers {
-        self.0.buffers()
+        self.inner.buffers()
     }
 
     fn transmit_output(&mut self, amount: usize, timeout: NextTimeout) -> Result<(), Error> {
         BEGUN.set(true);
-        self.0.transmit_output(amount, timeout)
+        let within = std::mem::replace(&mut self.within, true);
+        match self.prefix.clone().filter(|_| !within) {
+            Some(prefix) => self.transmit_start(&prefix, amount, timeout),
+            None => self.inner.transmit_output(amount, timeout),
+        }
     }
 
     fn await_input(&mut self, timeout: NextTimeout) -> Result<bool, Error> {
-        self.0.await_input(timeout)
+        self.within = false;
+        self.inner.await_input(timeout)
     }
 
     fn is_open(&mut self) -> bool {
-        self.0.is_open()
+        self.inner.is_open()
     }
 
     fn is_tls(&self) -> bool {
-        self.0.is_tls()
+        self.inner.is_tls()
     }
 }
 

@@ -76,6 +76,7 @@ impl Place {
             writer,
             gate: Arc::new(Gate::new(rules, open, None, changes)),
             database: path,
+            pace: Pace::new(&config.api.pace, 1),
             policy: config.retry,
             instance,
             rescheduled,

@@ -6,7 +6,7 @@ use crate::harness::{Api, Ran, Site};
 use std::process::Command;
 
 /// Every key of a single value: its name, a value that is allowed, and nonsense; as TOML writes them.
-const KEYS: [(&str, &str, &str); 39] = [
+const KEYS: [(&str, &str, &str); 45] = [
     ("database.path", "\"ferryd.db\"", "\"\""),
     ("database.durability", "\"full\"", "\"most\""),
     ("batch.size", "100000", "100001"),
@@ -48,6 +48,12 @@ const KEYS: [(&str, &str, &str); 39] = [
     ("api.tls.cert_file", "\"c.pem\"", "\"${HOME}/x\""),
     ("api.tls.key_file", "\"k.pem\"", "\"${HOME}/x\""),
     ("api.tls.min_version", "\"1.3\"", "\"1.1\""),
+    ("api.rate_limit", "\"50/s\"", "\"50\""),
+    ("api.burst", "10", "0"),
+    ("api.max_in_flight", "5", "-1"),
+    ("api.concurrency", "\"adaptive\"", "\"best\""),
+    ("api.compress", "\"gzip\"", "\"zip\""),
+    ("api.user_agent", "\"me/1\"", "\" \""),
     ("gate.failures", "1", "0"),
     ("gate.probe_interval", "\"1s\"", "\"0s\""),
     (

@@ -15,6 +15,7 @@ mod harness;
 mod hostile;
 mod import;
 mod login;
+mod manners;
 mod model;
 mod planning;
 mod pool;

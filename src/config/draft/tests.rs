@@ -74,6 +74,14 @@ fn contract() -> Config {
             oauth2: OAuth2::default(),
             webhook: Webhook::default(),
             tls: Tls::default(),
+            pace: pace::Rules {
+                interval: None,
+                burst: 1,
+                max_in_flight: 0,
+                adaptive: false,
+            },
+            compress: Compress::None,
+            user_agent: format!("ferryd/{}", env!("CARGO_PKG_VERSION")),
         },
         gate: Gate {
             failures: 20,

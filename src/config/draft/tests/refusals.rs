@@ -234,7 +234,7 @@ fn an_unknown_variable_is_named_with_the_nearest_known_one() {
 #[test]
 fn every_single_value_has_a_variable() {
     for key in KEYS {
-        let outcome = variable_problems(&key.variable(), "file:\u{1}");
+        let outcome = variable_problems(&key.variable(), "file:\u{1}é");
         let is_table = !matches!(key.set, Set::One(_));
         let from_file_only = outcome[0].contains("cannot be set from the environment");
         assert_eq!(from_file_only, is_table, "{outcome:?}");
