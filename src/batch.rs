@@ -50,8 +50,8 @@ impl IdRange {
 
 /// The idempotency key of a record: the same in every attempt and after every restart, and another for a row that was deleted
 /// and inserted again, for that is in another batch.
-pub fn idempotency_key(instance: &str, batch: i64, record: i64) -> String {
-    format!("{instance}.{batch}.{record}")
+pub fn idempotency_key(instance: &str, batch: i64, name: impl std::fmt::Display) -> String {
+    format!("{instance}.{batch}.{name}")
 }
 
 #[cfg(test)]

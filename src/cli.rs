@@ -164,6 +164,9 @@ enum Command {
         /// Retry-After of refused requests, in seconds
         #[arg(long, value_name = "S")]
         retry_after: Option<u64>,
+        /// Take each request for many records, and answer with a result for each: {"results":[{"status":200},…]}
+        #[arg(long)]
+        bulk: bool,
         /// Print only the summary at the end
         #[arg(long)]
         summary: bool,
@@ -306,6 +309,7 @@ impl Cli {
                 fail_status,
                 status,
                 retry_after,
+                bulk,
                 summary,
                 journal,
             } => {
@@ -316,6 +320,7 @@ impl Cli {
                     fail_status,
                     status,
                     retry_after,
+                    bulk,
                     print: !summary && !quiet,
                     journal,
                 };

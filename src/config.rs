@@ -121,6 +121,7 @@ pub struct Api {
     /// Whether each request has a `traceparent` of its own.
     pub traceparent: bool,
     pub proxy: Proxy,
+    pub bulk: Bulk,
     /// Whether records may travel unencrypted to another machine.
     pub allow_http: bool,
     pub auth: Auth,
@@ -132,6 +133,34 @@ pub struct Api {
     pub compress: Compress,
     /// The `User-Agent` header field (RFC 9110 section 10.1.5).
     pub user_agent: String,
+}
+
+/// `[api.bulk]`: many records in one request.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Bulk {
+    /// At most so many; 0: one by one.
+    pub records: u32,
+    pub format: BulkFormat,
+    /// Bytes of a body; at least 1.
+    pub max_bytes: u32,
+    /// JSON pointer (RFC 6901) to the results; empty: there are none.
+    pub items: String,
+    /// JSON pointer within a result, to what tells success from failure.
+    pub ok: String,
+    /// What stands there for a success; empty: `true`, and 200 to 299.
+    pub ok_values: Vec<serde_json::Value>,
+    /// JSON pointer within a result, to the reason.
+    pub error: String,
+}
+
+/// How the bodies of many records are put together.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum BulkFormat {
+    /// A JSON array.
+    #[default]
+    Json,
+    /// A line for each.
+    Ndjson,
 }
 
 /// How request bodies are encoded.

@@ -5,6 +5,7 @@
 
 mod auth;
 mod body;
+mod bulk;
 mod capture;
 mod columns;
 mod encoding;
@@ -33,6 +34,7 @@ use crate::record::Record;
 use crate::text;
 use crate::verdict::{Row, Verdict, Verdicts};
 
+pub use bulk::{Bulk, Pack};
 pub use columns::Use;
 pub use proxy::BadProxy;
 
@@ -61,6 +63,7 @@ pub struct Endpoint {
     /// `api.url` without what records fill in.
     base: Uri,
     shape: Shape,
+    bulk: Option<Bulk>,
     verdicts: Verdicts,
     auth: Auth,
     tls: Arc<Tls>,
@@ -72,7 +75,8 @@ impl Endpoint {
     /// # Errors
     /// One line that names the setting at fault.
     pub fn new(api: &config::Api, url: &str, workers: u32) -> anyhow::Result<Endpoint> {
-        let shape = Shape::new(api, url)?;
+        let bulk = Bulk::new(&api.bulk);
+        let shape = Shape::new(api, url, bulk.as_ref())?;
         let base = url::base(url)?;
         let token_url = api.oauth2.token_url.as_deref().unwrap_or_default();
         let is_secure = |url: &str| url.to_ascii_lowercase().starts_with("https:");
@@ -98,6 +102,7 @@ impl Endpoint {
             base,
             verdicts: verdicts(api, shape.fills_url())?,
             shape,
+            bulk,
         })
     }
 
@@ -109,6 +114,60 @@ impl Endpoint {
     /// Every key of the configuration that names a column.
     pub fn uses(&self) -> &[Use] {
         self.shape.uses()
+    }
+
+    /// How many records make one request; `None` when each is one.
+    pub fn bulk(&self) -> Option<&Bulk> {
+        self.bulk.as_ref()
+    }
+
+    /// The body of one request for these records, or for the first of them, as many as it may hold; for all if it is
+    /// `whole`.
+    pub fn pack(&self, bulk: &Bulk, records: &[Record], whole: bool) -> Pack {
+        bulk.pack(&self.shape, records, whole)
+    }
+
+    /// Sends the records of a chunk in one request. Returns what became of it, and of each record in the body, where the
+    /// answer tells that.
+    pub fn send_pack(
+        &self,
+        bulk: &Bulk,
+        chunk: &[Record],
+        pack: &Pack,
+        key: &str,
+    ) -> (Answer, Option<Vec<Answer>>) {
+        let request = match chunk.first() {
+            Some(first) => self.shape.fill_around(first, key, pack.body.clone()),
+            None => Err("there is no record to send".to_string()),
+        };
+        let keep = match bulk.reads_items() {
+            true => Keep::Items,
+            false => Keep::Nothing,
+        };
+        let (answer, body) = match request {
+            Ok(request) => self.exchange(request, key, keep),
+            Err(reason) => return (self.no_answer(Verdict::Dead, &reason), None),
+        };
+        if answer.verdict != Verdict::Delivered {
+            return (answer, None);
+        }
+        match bulk.read_items(&body, pack.records(), &self.verdicts) {
+            None => (answer, None),
+            Some(Ok(mut items)) => {
+                for item in &mut items {
+                    item.message = self.auth.mask().cover(&item.message);
+                }
+                (overall(answer, &items), Some(items))
+            }
+            // The request was taken, but nobody knows for which records.
+            Some(Err(reason)) => {
+                let unknown = Answer {
+                    http_status: answer.http_status,
+                    ..self.no_answer(Verdict::Unknown, &reason)
+                };
+                (unknown, None)
+            }
+        }
     }
 
     /// Sends one record and says what became of it. Takes at most `api.timeout`; with OAuth2 up to four times that, when
@@ -263,6 +322,15 @@ impl Endpoint {
             http_status: None,
             message: text::printable(&message, MESSAGE_BYTES).into(),
         }
+    }
+}
+
+/// What an answer is to the gate that accepted none of the records in it: what it says of the first.
+fn overall(answer: Answer, items: &[Answer]) -> Answer {
+    let any = items.iter().any(|item| item.verdict == Verdict::Delivered);
+    match items.first() {
+        Some(first) if !any => first.clone(),
+        _ => answer,
     }
 }
 

@@ -32,7 +32,7 @@
 //!
 //! ## The rooms, in reading order
 //!
-//! Domain, pure: [`record`], [`batch`], [`verdict`], [`outcome`], [`retry`], [`time`], [`text`], [`placeholder`],
+//! Domain, pure: [`record`], [`batch`], [`chunk`], [`verdict`], [`outcome`], [`retry`], [`time`], [`text`], [`placeholder`],
 //! [`percent`], [`nearest`], [`secret`].
 //! Storage: [`db`] and what is in it; the statements themselves are in `sql/`. Delivery: [`endpoint`].
 //! Threads: [`daemon`], [`planner`], [`worker`], [`gate`], [`pace`], [`timer`], [`steward`], [`wake`], [`stop`], [`lock`], [`limits`].
@@ -44,6 +44,7 @@
 pub mod audit;
 pub mod batch;
 pub mod check;
+pub mod chunk;
 pub mod cli;
 pub mod config;
 pub mod daemon;

@@ -38,6 +38,14 @@ pub fn parse(text: &str) -> Vec<Piece<'_>> {
     pieces
 }
 
+/// The columns that `text` names, in order.
+pub fn columns(text: &str) -> impl Iterator<Item = &str> {
+    parse(text).into_iter().filter_map(|piece| match piece {
+        Piece::Column(name) => Some(name),
+        Piece::Text(_) => None,
+    })
+}
+
 fn push_text<'a>(pieces: &mut Vec<Piece<'a>>, text: &'a str) {
     if !text.is_empty() {
         pieces.push(Piece::Text(text));

@@ -5,6 +5,7 @@
 //! foreign text; its memory is bounded; a closed stdout ends the printing, not the receiver; with a
 //! journal, nothing is answered as accepted that is not in the journal.
 
+mod items;
 mod printer;
 mod tally;
 
@@ -43,6 +44,9 @@ pub struct Options {
     pub status: u16,
     /// `Retry-After` in seconds, sent with every status that is not 2xx.
     pub retry_after: Option<u64>,
+    /// Each request is for many records, a JSON array or lines of JSON; its answer tells a result for each, and the fail
+    /// rate is a share of the records.
+    pub bulk: bool,
     /// Print each request on stdout.
     pub print: bool,
     /// Append each answer to this file before it leaves, for `ferryd audit`.
@@ -58,6 +62,7 @@ impl Default for Options {
             fail_status: 500,
             status: 200,
             retry_after: None,
+            bulk: false,
             print: true,
             journal: None,
         }
@@ -187,10 +192,7 @@ fn answer(
         return Answer::Hangup;
     }
     let key = request.header("idempotency-key");
-    let status = lock(tally).take(key, |number| match is_chosen(number, options.fail_rate) {
-        true => options.fail_status,
-        false => options.status,
-    });
+    let (status, body) = decide(request, key, options, tally);
     if let Some(Err(error)) = journal.map(|journal| journal.append(status, key)) {
         log::error!(
             "The journal cannot be written; everything is refused from here on. error={error}"
@@ -207,8 +209,38 @@ fn answer(
     Answer::Full {
         status,
         headers: retry_after.into_iter().collect(),
-        body: Vec::new(),
+        body,
     }
+}
+
+/// The status of the answer, and its body.
+fn decide(
+    request: &Request,
+    key: Option<&str>,
+    options: &Options,
+    tally: &Mutex<Tally>,
+) -> (u16, Vec<u8>) {
+    let of_number = |number| match is_chosen(number, options.fail_rate) {
+        true => options.fail_status,
+        false => options.status,
+    };
+    if !options.bulk {
+        return (lock(tally).take(key, of_number), Vec::new());
+    }
+    let Some(records) = items::count(&request.body) else {
+        let why = "the body is neither a JSON array nor lines of JSON";
+        return (lock(tally).take(key, |_| 400), why.into());
+    };
+    let whole = match options.status {
+        200..=299 => options.status,
+        refused => return (lock(tally).take(key, |_| refused), Vec::new()),
+    };
+    let mut tally = lock(tally);
+    tally.take(key, |_| whole);
+    (
+        whole,
+        items::results(&tally.take_records(records, of_number)),
+    )
 }
 
 fn describe(request: &Request, status: u16, key: Option<&str>) -> String {

@@ -1,18 +1,22 @@
-//! A worker: takes a claimed batch, sends its records one by one, and has each outcome written down.
+//! A worker: takes a claimed batch, sends its records, one by one or in chunks, and has each outcome written down.
 //!
-//! It is at most one record ahead of its last committed outcome: that bounds what a kill can repeat to two requests.
+//! It is at most one request ahead of its last committed outcome: that bounds what a kill can repeat to two requests.
 //! It holds no reader and no transaction while it sends, and it never sends into the queue it takes from.
 
+mod bulk;
+mod single;
+
 use crossbeam_channel::{Receiver, Sender};
+use std::fmt::Display;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use crate::batch::{self, Claim, IdRange};
+use crate::batch::{self, Claim};
 use crate::db::fault::{self, Damaged};
 use crate::db::pool::Readers;
 use crate::db::records::Loader;
-use crate::db::settle::{self, Ending, Finished, Source};
+use crate::db::settle::{self, Ending, Finished};
 use crate::db::writer::{WriteError, Writer};
 use crate::endpoint::Endpoint;
 use crate::gate::{Gate, Then};
@@ -22,17 +26,6 @@ use crate::record::Record;
 use crate::retry::RetryPolicy;
 use crate::stop::Stop;
 use crate::verdict::Verdict;
-
-/// The first page of a batch, and the most that a page grows to. It starts small, for nobody knows how slow the API is.
-const PAGE: std::ops::RangeInclusive<usize> = 2..=256;
-
-/// Pages grow while they take less than this and shrink when they take longer, so that a row is sent as it was at most
-/// about this long ago, however slow the API is.
-const PAGE_TIME: Duration = Duration::from_millis(200);
-
-/// A record that waited longer than this for its turn is read again. Reading keeps others waiting meanwhile, so that it is
-/// not for every short wait.
-const LONG_WAIT: Duration = Duration::from_secs(1);
 
 /// Pause of a worker whose record could not be sent.
 const AFTER_HOLD: Duration = Duration::from_millis(20);
@@ -118,8 +111,8 @@ struct Attempt<'a> {
     most_attempts: i64,
     /// Where the last outcome's answer comes, until it was awaited.
     unsettled: Option<Receiver<Result<bool, WriteError>>>,
-    /// The answer that made the last record dead, until the gate has counted it.
-    refusal: Option<Answer>,
+    /// The records that the last answer made dead, until the gate has counted them.
+    refusals: Vec<(i64, Answer)>,
     sent: u64,
     /// Time that the gate held it up, which is no work.
     held: Duration,
@@ -132,36 +125,17 @@ enum Go {
     Away,
 }
 
-/// How far a page of records came.
-struct Progress {
-    /// The last record whose outcome was handed over.
-    last: Option<i64>,
-    end: PageEnd,
-}
-
-#[derive(PartialEq)]
-enum PageEnd {
-    /// All of it was sent.
-    Through,
-    /// The gate held it up: the rest may be old by the time it opens, and is read again.
-    Held,
-    /// So did the pace.
-    Old,
-    /// The stop came, or the batch is not ours any more.
-    Away,
-}
-
 impl<'a> Attempt<'a> {
     fn new(shared: &'a Shared, claim: &'a Claim) -> Attempt<'a> {
         Attempt {
             shared,
             claim,
-            page: *PAGE.start(),
+            page: single::FIRST_PAGE,
             turn: None,
             retry_after: Duration::ZERO,
             most_attempts: 1,
             unsettled: None,
-            refusal: None,
+            refusals: Vec::new(),
             sent: 0,
             held: Duration::ZERO,
         }
@@ -169,57 +143,14 @@ impl<'a> Attempt<'a> {
 
     fn run(mut self) -> Result<(), WriteError> {
         let start = Instant::now();
-        let again = self.send_all(Source::Undelivered, Some(IdRange::ALL))?;
-        if again == Go::Away || self.send_all(Source::Range, self.claim.unsent)? == Go::Away {
-            return self.await_settled().map(drop);
-        }
-        if self.await_settled()? == Go::Away {
+        let sent = match self.shared.endpoint.bulk() {
+            Some(bulk) => self.send_in_chunks(bulk)?,
+            None => self.send_singly()?,
+        };
+        if self.await_settled()? == Go::Away || sent == Go::Away {
             return Ok(());
         }
         self.finish(start.elapsed().saturating_sub(self.held))
-    }
-
-    /// Sends what there is of `left`, page by page.
-    fn send_all(&mut self, source: Source, mut left: Option<IdRange>) -> Result<Go, WriteError> {
-        while let Some(range) = left {
-            if self.wait_at_gate()? == Go::Away {
-                return Ok(Go::Away);
-            }
-            let page = match self.load(source, range) {
-                Ok(page) => page,
-                Err(error) => {
-                    let damaged = |error| Damaged::confirmed(&self.shared.database, error);
-                    if let Some(damaged) = error.downcast_ref().and_then(damaged) {
-                        return Err(damaged.into());
-                    }
-                    let reason = fault::reason(&self.shared.database, &error);
-                    self.shared
-                        .gate
-                        .close(&format!("records cannot be read: {reason}"));
-                    continue;
-                }
-            };
-            if page.is_empty() {
-                self.turn = None;
-                break;
-            }
-            let full = page.len() == self.page;
-            let progress = self.send_page(source, &page)?;
-            let above_last = progress.last.map_or(Some(range), |id| range.above(id));
-            left = match progress.end {
-                PageEnd::Away => return Ok(Go::Away),
-                PageEnd::Held => {
-                    // While the gate has not closed yet, what was not sent is not sent again at once.
-                    self.shared.stop.wait(AFTER_HOLD);
-                    self.held += AFTER_HOLD;
-                    above_last
-                }
-                PageEnd::Old => above_last,
-                PageEnd::Through if full => above_last,
-                PageEnd::Through => None,
-            };
-        }
-        Ok(Go::On)
     }
 
     /// Nothing is left half done while the gate is closed, which may be for hours.
@@ -239,91 +170,36 @@ impl<'a> Attempt<'a> {
         })
     }
 
-    fn load(&self, source: Source, ids: IdRange) -> anyhow::Result<Vec<Record>> {
-        let Shared {
-            readers, loader, ..
-        } = self.shared;
-        let conn = readers.get()?;
-        let page = match source {
-            Source::Range => loader.load_range(&conn, self.claim.user_id, ids, self.page)?,
-            Source::Undelivered => loader.load_undelivered(&conn, self.claim, ids, self.page)?,
-        };
-        Ok(page)
-    }
-
-    fn send_page(&mut self, source: Source, page: &[Record]) -> Result<Progress, WriteError> {
-        let start = Instant::now();
-        let mut last = None;
-        for record in page {
-            if self.shared.stop.requested() {
-                let end = PageEnd::Away;
-                return Ok(Progress { last, end });
-            }
-            let Some(turn) = self.await_turn() else {
-                let end = PageEnd::Away;
-                return Ok(Progress { last, end });
-            };
-            if turn.waited() > LONG_WAIT {
-                self.turn = Some(turn.kept());
-                self.page = 1;
-                let end = PageEnd::Old;
-                return Ok(Progress { last, end });
-            }
-            let Some(outcome) = self.send(record, turn) else {
-                let end = PageEnd::Held;
-                return Ok(Progress { last, end });
-            };
-            // The outcome before this one is committed before this one is handed over.
-            if self.await_settled()? == Go::Away {
-                let end = PageEnd::Away;
-                return Ok(Progress { last, end });
-            }
-            self.settle(source, record.id, outcome)?;
-            if let Some(refusal) = self.refusal.take() {
-                if self.await_settled()? == Go::Away {
-                    let end = PageEnd::Away;
-                    return Ok(Progress { last, end });
-                }
-                self.shared.gate.count_refusal(record.id, &refusal);
-            }
-            last = Some(record.id);
-        }
-        let wanted = if start.elapsed() < PAGE_TIME {
-            self.page * 2
-        } else {
-            self.page / 2
-        };
-        self.page = wanted.clamp(1, *PAGE.end());
-        let end = PageEnd::Through;
-        Ok(Progress { last, end })
-    }
-
     /// `None` when the stop comes first.
     fn await_turn(&mut self) -> Option<Turn<'a>> {
         let Shared { pace, stop, .. } = self.shared;
         self.turn.take().or_else(|| pace.await_turn(stop))
     }
 
-    /// Sends a record if the gate lets it, and returns what to write down; nothing when the record keeps its place.
-    fn send(&mut self, record: &Record, turn: Turn) -> Option<Outcome> {
+    /// The idempotency key of a record or a chunk of this batch.
+    fn key(&self, name: impl Display) -> String {
+        batch::idempotency_key(&self.shared.instance, self.claim.fence.batch_id, name)
+    }
+
+    /// Sends one request if the gate lets it, and says what came and what to do; nothing when it did not go.
+    fn transfer<T>(
+        &self,
+        turn: Turn,
+        send: impl FnOnce(&Endpoint) -> (Answer, T),
+    ) -> Option<(Answer, T, Then)> {
         let Shared {
             endpoint,
-            policy,
-            instance,
             gate,
             stop,
             ..
         } = self.shared;
         let permit = gate.try_pass()?;
-        let key = batch::idempotency_key(instance, self.claim.fence.batch_id, record.id);
         let flight = turn.begin();
-        let answer = endpoint.send(record, &key);
-        let has_begun = !matches!(answer.verdict, Verdict::NotSent | Verdict::Shortage);
-        self.sent += u64::from(has_begun);
+        let (answer, rest) = send(endpoint);
         let then = if stop.requested() && answer.http_status.is_none() {
             // The stop may have cut it off: that says nothing about the destination.
             drop((permit, flight));
-            match has_begun {
+            match has_begun(&answer) {
                 true => Then::Settle,
                 false => Then::Hold,
             }
@@ -331,45 +207,53 @@ impl<'a> Attempt<'a> {
             flight.end(&answer);
             gate.leave(permit, &answer)
         };
-        self.log_failure(record, &answer);
-        if then == Then::Hold {
-            return None;
-        }
-        self.refusal = (answer.verdict == Verdict::Dead).then(|| answer.clone());
-        let attempts = record.attempts + i64::from(then != Then::Excuse);
-        let outcome = Outcome::of(answer, attempts, policy);
-        if let Outcome::Failed(failure) = &outcome {
-            self.retry_after = self
-                .retry_after
-                .max(failure.retry_after.unwrap_or_default());
-            if failure.state != FailedState::Dead {
-                self.most_attempts = self.most_attempts.max(failure.attempts);
-            }
-        }
-        Some(outcome)
-    }
-
-    fn log_failure(&self, record: &Record, answer: &Answer) {
         if answer.verdict != Verdict::Delivered {
             log::debug!(
-                "A record was not accepted: {}. record={} batch={} user={}",
+                "A request was not accepted: {}. batch={} user={}",
                 answer.message,
-                record.id,
                 self.claim.fence.batch_id,
                 self.claim.user_id
             );
         }
+        Some((answer, rest, then))
     }
 
-    fn settle(&mut self, source: Source, record: i64, outcome: Outcome) -> Result<(), WriteError> {
-        let claim = self.claim.clone();
-        // A channel of its own: when the writer dies, so does the only sender.
-        let (reply, settled) = crossbeam_channel::bounded(1);
-        self.unsettled = Some(settled);
-        self.shared.writer.submit(
-            move |conn| settle::settle(conn, &claim, source, record, &outcome),
-            reply,
-        )
+    /// What to write down for a record.
+    fn judge(&mut self, record: &Record, answer: Answer, then: &Then) -> Outcome {
+        if answer.verdict == Verdict::Dead {
+            self.refusals.push((record.id, answer.clone()));
+        }
+        let attempts = record.attempts + i64::from(*then != Then::Excuse);
+        let outcome = Outcome::of(answer, attempts, &self.shared.policy);
+        if let Outcome::Failed(failure) = &outcome {
+            let asked = failure.retry_after.unwrap_or_default();
+            self.retry_after = self.retry_after.max(asked);
+            if failure.state != FailedState::Dead {
+                self.most_attempts = self.most_attempts.max(failure.attempts);
+            }
+        }
+        outcome
+    }
+
+    /// Tells the gate of the records that were refused, once that is written down.
+    fn count_refusals(&mut self) {
+        for (record, refusal) in self.refusals.drain(..) {
+            self.shared.gate.count_refusal(record, &refusal);
+        }
+    }
+
+    /// The gate stays closed until the file can be read again; damage ends the worker.
+    fn cannot_read(&self, error: &anyhow::Error) -> Result<(), WriteError> {
+        let database = &self.shared.database;
+        let damaged = |error| Damaged::confirmed(database, error);
+        if let Some(damaged) = error.downcast_ref().and_then(damaged) {
+            return Err(damaged.into());
+        }
+        let reason = fault::reason(database, error);
+        self.shared
+            .gate
+            .close(&format!("records cannot be read: {reason}"));
+        Ok(())
     }
 
     fn await_settled(&mut self) -> Result<Go, WriteError> {
@@ -420,6 +304,11 @@ impl<'a> Attempt<'a> {
             Ending::Dead => log::warn!("Batch has dead records. {batch} dead={dead}"),
         }
     }
+}
+
+/// Whether anything was sent.
+fn has_begun(answer: &Answer) -> bool {
+    !matches!(answer.verdict, Verdict::NotSent | Verdict::Shortage)
 }
 
 /// From 0.0 to 1.0: different for each batch and attempt, the same when it is computed again.

@@ -13,8 +13,8 @@ use super::keys::{self, KEYS, Key, Set};
 use super::template::defaults_document;
 use super::values::{Given, check_database_path};
 use super::{
-    Api, Auth, Batch, BodyFormat, Compress, Config, ConfigError, Database, Durability, Flags, Gate,
-    IdempotencyKey, OAuth2, Proxy, Shutdown, Status, Tls, Webhook, Workers, shown,
+    Api, Auth, Batch, BodyFormat, Bulk, Compress, Config, ConfigError, Database, Durability, Flags,
+    Gate, IdempotencyKey, OAuth2, Proxy, Shutdown, Status, Tls, Webhook, Workers, shown,
 };
 use crate::pace;
 use crate::retry::RetryPolicy;
@@ -241,6 +241,7 @@ fn blank() -> Config {
             idempotency_header: String::new(),
             traceparent: false,
             proxy: Proxy::None,
+            bulk: Bulk::default(),
             allow_http: false,
             auth: Auth::default(),
             oauth2: OAuth2::default(),

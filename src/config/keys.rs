@@ -5,6 +5,7 @@
 //! would refuse.
 
 mod access;
+mod bulk;
 
 use super::request::{api_url, key_header};
 use super::values::{
@@ -283,6 +284,13 @@ pub(super) static KEYS: &[Key] = &[
         initial: Default(r#""none""#),
         set: One(|config, given| proxy(given).map(|proxy| config.api.proxy = proxy)),
     },
+    bulk::RECORDS,
+    bulk::FORMAT,
+    bulk::MAX_BYTES,
+    bulk::ITEMS,
+    bulk::OK,
+    bulk::OK_VALUES,
+    bulk::ERROR,
     access::ALLOW_HTTP,
     access::BEARER_TOKEN_FILE,
     access::BASIC_USER,

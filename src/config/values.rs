@@ -32,6 +32,8 @@ pub(super) enum Given {
     Boolean(bool),
     /// A TOML array of strings.
     Texts(Vec<String>),
+    /// A TOML array of strings, numbers and booleans.
+    Scalars(Vec<serde_json::Value>),
     /// A TOML date, table or array of other things: no key takes one here.
     Other,
 }
@@ -99,6 +101,24 @@ pub(super) fn boolean(given: &Given) -> Result<bool, String> {
         Given::Boolean(boolean) => Ok(*boolean),
         Given::Untyped(text) => text.parse().map_err(|_| "must be true or false".to_owned()),
         _ => Err("must be true or false, without quotes".to_owned()),
+    }
+}
+
+/// Strings, whole numbers and booleans in a list.
+pub(super) fn scalars(given: &Given) -> Result<Vec<serde_json::Value>, String> {
+    match given {
+        Given::Texts(texts) => Ok(texts.iter().map(|text| text.as_str().into()).collect()),
+        Given::Scalars(values) => Ok(values.clone()),
+        Given::Untyped(text) => Ok(text.split(',').map(|text| text.trim().into()).collect()),
+        _ => Err("must be a list of strings, whole numbers, true or false".to_owned()),
+    }
+}
+
+/// A JSON pointer (RFC 6901), or nothing.
+pub(super) fn pointer(given: &Given) -> Result<String, String> {
+    match given.text() {
+        Some(text) if text.is_empty() || text.starts_with('/') => Ok(text.to_owned()),
+        _ => Err("must be a JSON pointer such as \"/results\", or \"\"".to_owned()),
     }
 }
 

@@ -6,6 +6,7 @@ use rusqlite::types::ValueRef;
 use rusqlite::{Connection, OptionalExtension, Row, named_params};
 
 use crate::batch::{Claim, IdRange};
+use crate::chunk::ChunkName;
 use crate::nearest::nearest;
 use crate::record::{Record, Value};
 use crate::text;
@@ -19,6 +20,7 @@ pub struct Loader {
     range_sql: String,
     undelivered_sql: String,
     one_sql: String,
+    chunk_sql: String,
 }
 
 /// The configuration names columns that are not there: a line for each key that does.
@@ -73,6 +75,7 @@ impl Loader {
             range_sql: fill(include_str!("../../sql/load/load_range.sql")),
             undelivered_sql: fill(include_str!("../../sql/load/load_undelivered.sql")),
             one_sql: fill(include_str!("../../sql/load/load_one.sql")),
+            chunk_sql: fill(include_str!("../../sql/load/load_chunk.sql")),
         }
     }
 
@@ -126,6 +129,35 @@ impl Loader {
     }
 
     /// One record, wherever it stands; `None` when there is no such record.
+    /// Up to `records` records of `ids` that this attempt has to send again, or that came in late, and that belong to
+    /// this chunk, or to none.
+    ///
+    /// # Errors
+    /// As for [`Loader::load_range`].
+    pub fn load_chunk(
+        &self,
+        conn: &Connection,
+        claim: &Claim,
+        chunk: Option<ChunkName>,
+        ids: IdRange,
+        records: usize,
+    ) -> rusqlite::Result<Vec<Record>> {
+        conn.prepare_cached(&self.chunk_sql)?
+            .query_map(
+                named_params! {
+                    ":batch": claim.fence.batch_id,
+                    ":attempt": claim.attempt,
+                    ":chunk": chunk.map(|chunk| chunk.to_string()),
+                    ":first": ids.first,
+                    ":last": ids.last,
+                    ":records": records as i64,
+                },
+                read_record,
+            )?
+            .collect()
+    }
+
+    /// Whether the columns exist.
     ///
     /// # Errors
     /// As for [`Loader::load_range`].
@@ -134,6 +166,30 @@ impl Loader {
             .query_row(named_params! {":record": record}, read_record)
             .optional()
     }
+}
+
+/// The first record from `from` on that this attempt has to send again, or that came in late, and its chunk.
+///
+/// # Errors
+/// SQLite's.
+pub fn next_undelivered(
+    conn: &Connection,
+    claim: &Claim,
+    from: i64,
+) -> rusqlite::Result<Option<(i64, Option<ChunkName>)>> {
+    conn.prepare_cached(include_str!("../../sql/load/next_undelivered.sql"))?
+        .query_row(
+            named_params! {
+                ":batch": claim.fence.batch_id,
+                ":attempt": claim.attempt,
+                ":from": from,
+            },
+            |row| {
+                let chunk: Option<String> = row.get(1)?;
+                Ok((row.get(0)?, chunk.and_then(|text| text.parse().ok())))
+            },
+        )
+        .optional()
 }
 
 fn read_record(row: &Row) -> rusqlite::Result<Record> {

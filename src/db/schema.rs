@@ -11,6 +11,7 @@ use super::{APPLICATION_ID, OpenError};
 const MIGRATIONS: &[&str] = &[
     include_str!("../../sql/schema/0001_first.sql"),
     include_str!("../../sql/schema/0002_counts.sql"),
+    include_str!("../../sql/schema/0003_chunk.sql"),
 ];
 
 /// Kind, name and text of what is made anew when it changes.

@@ -8,6 +8,7 @@ use std::fmt::Write;
 use std::time::Duration;
 
 use crate::batch::{Claim, Fence};
+use crate::chunk::ChunkName;
 use crate::outcome::{Failure, Outcome};
 use crate::time::Timestamp;
 
@@ -37,16 +38,86 @@ pub fn settle(
     record: i64,
     outcome: &Outcome,
 ) -> rusqlite::Result<bool> {
-    let delivered = *outcome == Outcome::Delivered;
+    let delivered = i64::from(*outcome == Outcome::Delivered);
     if !advance(conn, claim.fence, source, record, delivered)? {
         return Ok(false);
     }
     match outcome {
-        Outcome::Failed(failure) => record_failure(conn, claim, source, record, failure)?,
+        Outcome::Failed(failure) => {
+            let tried = Tried {
+                tried_in: claim.attempt,
+                chunk: None,
+            };
+            record_failure(conn, claim, source, record, failure, tried)?;
+        }
         Outcome::Delivered if source == Source::Undelivered => {
             forget_undelivered(conn, claim, record)?;
         }
         Outcome::Delivered => {}
+    }
+    Ok(true)
+}
+
+/// What became of the records of one request.
+#[derive(Debug)]
+pub struct ChunkOutcome {
+    /// Its last record: the batch goes on behind it.
+    pub last: i64,
+    /// The records that were accepted.
+    pub delivered: Vec<i64>,
+    /// The others.
+    pub failed: Vec<FailedRecord>,
+}
+
+/// A record of a chunk that was not accepted.
+#[derive(Debug)]
+pub struct FailedRecord {
+    /// `user_record.id`
+    pub id: i64,
+    /// Why.
+    pub failure: Failure,
+    /// How it is sent again.
+    pub tried: Tried,
+}
+
+/// In which attempt a record counts as tried, and with which others it is sent again.
+#[derive(Debug, Clone, Copy)]
+pub struct Tried {
+    /// The attempt; an earlier one than this makes this attempt send it again.
+    pub tried_in: i64,
+    /// The request that it stays part of, if any.
+    pub chunk: Option<ChunkName>,
+}
+
+/// Writes down what became of the records of one request, all in one transaction. Returns false when the batch is not
+/// this claim's any more.
+///
+/// # Errors
+/// SQLite's.
+pub fn settle_chunk(
+    conn: &Connection,
+    claim: &Claim,
+    source: Source,
+    outcome: &ChunkOutcome,
+) -> rusqlite::Result<bool> {
+    let delivered = outcome.delivered.len() as i64;
+    if !advance(conn, claim.fence, source, outcome.last, delivered)? {
+        return Ok(false);
+    }
+    if source == Source::Undelivered {
+        for record in &outcome.delivered {
+            forget_undelivered(conn, claim, *record)?;
+        }
+    }
+    for record in &outcome.failed {
+        record_failure(
+            conn,
+            claim,
+            source,
+            record.id,
+            &record.failure,
+            record.tried,
+        )?;
     }
     Ok(true)
 }
@@ -56,7 +127,7 @@ fn advance(
     fence: Fence,
     source: Source,
     record: i64,
-    delivered: bool,
+    delivered: i64,
 ) -> rusqlite::Result<bool> {
     let changed = match source {
         Source::Range => conn
@@ -92,6 +163,7 @@ fn record_failure(
     source: Source,
     record: i64,
     failure: &Failure,
+    tried: Tried,
 ) -> rusqlite::Result<()> {
     conn.prepare_cached(include_str!("../../sql/settle/record_failure.sql"))?
         .execute(named_params! {
@@ -101,7 +173,8 @@ fn record_failure(
             ":first": source == Source::Range,
             ":state": failure.state.word(),
             ":attempts": failure.attempts,
-            ":attempt": claim.attempt,
+            ":tried_in": tried.tried_in,
+            ":chunk": tried.chunk.map(|chunk| chunk.to_string()),
             ":http_status": failure.http_status,
             ":error": failure.error,
             ":now": Timestamp::now().to_string(),

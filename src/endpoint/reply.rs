@@ -16,12 +16,17 @@ use crate::verdict::Verdict;
 /// Bytes of an answer's body that are read, so that its connection can be used again.
 pub const BODY_LIMIT: u64 = 64 * 1024;
 
+/// Bytes of a body that tells results per item: some hundred for each of the most records that a request may hold.
+const ITEMS_LIMIT: u64 = 4 * 1024 * 1024;
+
 /// What is kept of a success, whose body is otherwise only read so that the connection can be used again.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Keep {
     Nothing,
     /// A line for people.
     Words,
+    /// All of it, as far as it is of use: it tells results per item.
+    Items,
 }
 
 impl Endpoint {
@@ -42,13 +47,20 @@ impl Endpoint {
         };
 
         let mut body = Vec::new();
-        let mut reader = response.body_mut().as_reader().take(BODY_LIMIT);
+        let limit = match keep {
+            Keep::Items => ITEMS_LIMIT,
+            Keep::Nothing | Keep::Words => BODY_LIMIT,
+        };
+        let mut reader = response.body_mut().as_reader().take(limit);
         if verdict == Verdict::Delivered && keep == Keep::Nothing {
             // A body that breaks off changes nothing.
             let _ = std::io::copy(&mut reader, &mut std::io::sink());
             return (answer(verdict, ""), body);
         }
         let _ = reader.read_to_end(&mut body);
+        if verdict == Verdict::Delivered && keep == Keep::Items {
+            return (answer(verdict, ""), body);
+        }
         let said = String::from_utf8_lossy(&body);
         if self.is_page_about_certificate(status.as_u16(), &said) {
             let remedy = self.tls.remedy(self.base.host().unwrap_or_default());

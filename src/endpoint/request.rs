@@ -3,6 +3,7 @@
 use ureq::http::{Method, Request};
 
 use super::body::Body;
+use super::bulk::Bulk;
 use super::columns::{Columns, Use};
 use super::fields::Fields;
 use super::url::Url;
@@ -23,13 +24,14 @@ impl Shape {
     ///
     /// # Errors
     /// One line that names what is wrong.
-    pub fn new(api: &config::Api, url: &str) -> anyhow::Result<Shape> {
+    pub fn new(api: &config::Api, url: &str, bulk: Option<&Bulk>) -> anyhow::Result<Shape> {
         let mut columns = Columns::default();
         let body = Body::new(api, &mut columns);
+        let media_type = bulk.map(Bulk::media_type).or(body.content_type());
         Ok(Shape {
             method: Method::from_bytes(api.method.as_bytes())?,
             url: Url::new(url, &mut columns)?,
-            fields: Fields::new(api, body.content_type(), &mut columns)?,
+            fields: Fields::new(api, media_type, &mut columns)?,
             body,
             columns,
         })
@@ -57,6 +59,19 @@ impl Shape {
     pub fn fill(&self, record: &Record, key: &str) -> Result<Request<Vec<u8>>, String> {
         let mut body = Vec::with_capacity(128);
         self.fill_body(record, &mut body)?;
+        self.fill_around(record, key, body)
+    }
+
+    /// The request for a finished body, whose URL and header fields are those of a record.
+    ///
+    /// # Errors
+    /// As for [`Shape::fill`].
+    pub fn fill_around(
+        &self,
+        record: &Record,
+        key: &str,
+        body: Vec<u8>,
+    ) -> Result<Request<Vec<u8>>, String> {
         let mut request = Request::new(body);
         *request.method_mut() = self.method.clone();
         *request.uri_mut() = self.url.fill(record)?;

@@ -25,6 +25,8 @@ pub struct Counts {
     /// Requests whose idempotency key had been accepted before; keys after the first ten million
     /// are not remembered.
     pub repeated: u64,
+    /// Records in the requests for many that were accepted, and those that were refused.
+    pub records: (u64, u64),
 }
 
 impl fmt::Display for Counts {
@@ -35,11 +37,19 @@ impl fmt::Display for Counts {
             refused,
             distinct_keys,
             repeated,
+            records,
         } = self;
         write!(
             f,
             "received {requests} requests: {accepted} accepted, {refused} refused; {distinct_keys} distinct keys, {repeated} repeated"
-        )
+        )?;
+        match records {
+            (0, 0) => Ok(()),
+            (accepted, refused) => write!(
+                f,
+                "; of the records in them {accepted} accepted, {refused} refused"
+            ),
+        }
     }
 }
 
@@ -48,6 +58,7 @@ pub(super) struct Tally {
     accepted: u64,
     refused: u64,
     repeated: u64,
+    records: (u64, u64),
     keys: HashSet<u64>,
     hasher: RandomState,
 }
@@ -73,6 +84,19 @@ impl Tally {
         status
     }
 
+    /// Counts the records of a request for many. `decide` gets the number of each, from 0, and gives its status.
+    pub(super) fn take_records(&mut self, records: usize, decide: impl Fn(u64) -> u16) -> Vec<u16> {
+        let before = self.records.0 + self.records.1;
+        let statuses: Vec<u16> = (before..).take(records).map(decide).collect();
+        let accepted = statuses
+            .iter()
+            .filter(|status| (200..=299).contains(*status));
+        let accepted = accepted.count() as u64;
+        self.records.0 += accepted;
+        self.records.1 += records as u64 - accepted;
+        statuses
+    }
+
     pub(super) fn counts(&self) -> Counts {
         Counts {
             requests: self.accepted + self.refused,
@@ -80,6 +104,7 @@ impl Tally {
             refused: self.refused,
             distinct_keys: self.keys.len() as u64,
             repeated: self.repeated,
+            records: self.records,
         }
     }
 }
@@ -102,6 +127,7 @@ mod tests {
             refused: 2,
             distinct_keys: 1,
             repeated: 2,
+            records: (0, 0),
         };
         assert_eq!(tally.counts(), expected);
     }
@@ -128,6 +154,7 @@ mod tests {
             refused: 3,
             distinct_keys: 6,
             repeated: 1,
+            records: (0, 0),
         };
         assert_eq!(
             counts.to_string(),

@@ -72,6 +72,7 @@ fn requests_and_repeated_keys_are_counted() {
         refused: 0,
         distinct_keys: 2,
         repeated: 1,
+        records: (0, 0),
     };
     assert_eq!(receiver.counts(), expected);
 }

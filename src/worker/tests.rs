@@ -6,6 +6,7 @@ use std::sync::{Arc, Mutex};
 use super::*;
 use crate::config::Config;
 use crate::db::batches::{self, Cut, Scope, Turn};
+use crate::db::settle::Source;
 use crate::db::{self, pool, summary};
 use crate::gate::{Rules, Sign, State};
 use crate::server::{Answer as Reply, Limits, Request, Server};

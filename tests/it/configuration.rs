@@ -6,7 +6,7 @@ use crate::harness::{Api, Ran, Site};
 use std::process::Command;
 
 /// Every key of a single value: its name, a value that is allowed, and nonsense; as TOML writes them.
-const KEYS: [(&str, &str, &str); 45] = [
+const KEYS: [(&str, &str, &str); 52] = [
     ("database.path", "\"ferryd.db\"", "\"\""),
     ("database.durability", "\"full\"", "\"most\""),
     ("batch.size", "100000", "100001"),
@@ -30,6 +30,13 @@ const KEYS: [(&str, &str, &str); 45] = [
     ("api.format", "\"form\"", "\"xml\""),
     ("api.traceparent", "true", "\"maybe\""),
     ("api.proxy", "\"http://127.0.0.1:3128\"", "\"yes\""),
+    ("api.bulk.records", "500", "10001"),
+    ("api.bulk.format", "\"ndjson\"", "\"csv\""),
+    ("api.bulk.max_bytes", "1000", "0"),
+    ("api.bulk.items", "\"/results\"", "\"results\""),
+    ("api.bulk.ok", "\"/ok\"", "\"ok\""),
+    ("api.bulk.ok_values", "[200, true, \"x\"]", "[[1]]"),
+    ("api.bulk.error", "\"\"", "\"x\""),
     ("api.allow_http", "true", "\"maybe\""),
     ("api.auth.bearer_token_file", "\"token\"", "\"${HOME}/x\""),
     ("api.auth.basic_user", "\"me\"", "\"me:you\""),

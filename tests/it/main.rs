@@ -4,7 +4,9 @@
 
 mod answers;
 mod audit;
+
 mod background;
+mod bulk;
 mod commands;
 mod configuration;
 mod explain;

@@ -244,6 +244,16 @@ impl<'a> Document<'a> {
     }
 }
 
+/// A value that JSON has too.
+fn scalar(value: &DeValue) -> Option<serde_json::Value> {
+    match given(value) {
+        Given::Text(text) => Some(text.into()),
+        Given::Number(number) => number.parse::<i64>().ok().map(Into::into),
+        Given::Boolean(boolean) => Some(boolean.into()),
+        _ => None,
+    }
+}
+
 fn given(value: &DeValue) -> Given {
     match value {
         DeValue::String(text) => Given::Text(text.clone().into_owned()),
@@ -257,7 +267,13 @@ fn given(value: &DeValue) -> Given {
         DeValue::Array(array) => {
             let texts = array.iter().map(|item| item.get_ref().as_str());
             let texts: Option<Vec<_>> = texts.map(|text| text.map(str::to_owned)).collect();
-            texts.map_or(Given::Other, Given::Texts)
+            let scalars = || array.iter().map(|item| scalar(item.get_ref()));
+            match texts {
+                Some(texts) => Given::Texts(texts),
+                None => scalars()
+                    .collect::<Option<_>>()
+                    .map_or(Given::Other, Given::Scalars),
+            }
         }
         _ => Given::Other,
     }

@@ -3,6 +3,7 @@
 use super::super::duration::format_duration;
 use super::super::{BodyFormat, Content, IdempotencyKey, shown};
 use super::{Draft, Subject};
+use crate::placeholder;
 use crate::retry::RetryPolicy;
 
 impl Draft {
@@ -10,6 +11,34 @@ impl Draft {
         self.check_retry();
         self.check_body();
         self.check_written_headers();
+        self.check_bulk();
+    }
+
+    /// What is one for a whole request cannot come from single records; a request's records are all of one user.
+    fn check_bulk(&mut self) {
+        let unknown = |name| self.misread || self.refused.contains(name);
+        let api = &self.config.api;
+        if unknown("api.bulk.records") || api.bulk.records == 0 {
+            return;
+        }
+        if api.format != BodyFormat::Json {
+            let reason = "must be \"json\", because api.bulk puts many records into one body";
+            self.blame("api.format", "api.format", reason);
+        }
+        let api = &self.config.api;
+        let url = api.url.iter().map(|url| ("api.url", url));
+        let headers = api.headers.iter().map(|(_, value)| ("api.headers", value));
+        let of_records: Vec<&str> = url
+            .chain(headers)
+            .filter(|(_, text)| {
+                placeholder::columns(text).any(|column| !column.eq_ignore_ascii_case("user_id"))
+            })
+            .map(|(key, _)| key)
+            .collect();
+        for key in of_records {
+            let reason = "may hold no placeholder but {user_id}, because api.bulk puts many records of a user into one request";
+            self.blame(key, key, reason);
+        }
     }
 
     /// The problem goes to the value that was set last.

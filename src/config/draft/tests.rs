@@ -69,6 +69,12 @@ fn contract() -> Config {
             idempotency_header: "Idempotency-Key".to_owned(),
             traceparent: false,
             proxy: Proxy::None,
+            bulk: Bulk {
+                max_bytes: 1 << 20,
+                ok: "/status".to_owned(),
+                error: "/error".to_owned(),
+                ..Bulk::default()
+            },
             allow_http: false,
             auth: Auth::default(),
             oauth2: OAuth2::default(),
