@@ -16,7 +16,8 @@ use std::time::{Duration, Instant};
 
 use crate::config::Config;
 use crate::db::Damaged;
-use crate::db::batches::{self, Cut, Scope};
+use crate::db::batches::{Cut, Scope};
+use crate::db::claims;
 use crate::db::pool::Readers;
 use crate::db::writer::Writer;
 use crate::endpoint::Endpoint;
@@ -222,7 +223,7 @@ impl Daemon {
             for change in &last_changes {
                 steward::write_down(conn, change)?;
             }
-            batches::rescue(conn)
+            claims::rescue(conn)
         });
         let failure = self.failures.try_recv();
         self.writer.end();

@@ -6,6 +6,7 @@
 
 pub mod ballast;
 pub mod batches;
+pub mod claims;
 pub mod fault;
 pub mod holders;
 pub mod place;

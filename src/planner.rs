@@ -9,7 +9,8 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use crate::batch::Claim;
-use crate::db::batches::{self, Claimed, Cut, Round, Scope, Turn};
+use crate::db::batches::{self, Cut, Round, Scope};
+use crate::db::claims::{self, Claimed, Turn};
 use crate::db::fault::{self, Damaged};
 use crate::db::pool::Readers;
 use crate::db::writer::{WriteError, Writer};
@@ -103,7 +104,7 @@ impl Planner {
         let room = self.queue.capacity().unwrap_or(1) - self.queue.len();
         let scope = self.scope;
         self.writer
-            .call(move |conn| batches::claim(conn, scope, room.max(1), first, Timestamp::now()))
+            .call(move |conn| claims::claim(conn, scope, room.max(1), first, Timestamp::now()))
     }
 
     fn hand_over(&self, claims: Vec<Claim>) {

@@ -8,7 +8,7 @@ use crossbeam_channel::{Receiver, select};
 use rusqlite::Connection;
 use std::time::Duration;
 
-use crate::db::batches;
+use crate::db::claims;
 use crate::db::pool::Readers;
 use crate::db::writer::{WriteError, Writer};
 use crate::stop::Stop;
@@ -65,7 +65,7 @@ impl Timer {
     }
 
     fn follow_clock(&self, now: Timestamp, step: Duration) -> Result<(), WriteError> {
-        let shift = move |conn: &Connection| batches::shift_due(conn, now, step);
+        let shift = move |conn: &Connection| claims::shift_due(conn, now, step);
         let batches = self.writer.call(shift)?;
         let seconds = step.as_secs();
         log::warn!(
@@ -76,7 +76,7 @@ impl Timer {
     }
 
     fn until_next_due(&self, now: Timestamp) -> Result<Duration, WriteError> {
-        let look = || anyhow::Ok(batches::next_due(&*self.readers.get()?, now)?);
+        let look = || anyhow::Ok(claims::next_due(&*self.readers.get()?, now)?);
         let (first, last) = match look() {
             Ok(Some(due)) => due,
             Ok(None) => return Ok(LOOK_EVERY),
@@ -90,7 +90,7 @@ impl Timer {
         if last > latest {
             let batches = self
                 .writer
-                .call(move |conn| batches::clamp_due(conn, now, latest))?;
+                .call(move |conn| claims::clamp_due(conn, now, latest))?;
             log::warn!(
                 "The clock was set back: batches that were due in a far future are due now. batches={batches}"
             );

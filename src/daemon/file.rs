@@ -13,7 +13,7 @@ use crate::config::Config;
 use crate::db::fault::{self, FREE_SPACE, advice};
 use crate::db::pool::Readers;
 use crate::db::records::{self, Loader};
-use crate::db::{self, OpenError, ballast, batches, place, pool, steer, summary};
+use crate::db::{self, OpenError, ballast, claims, place, pool, steer, summary};
 use crate::endpoint::Endpoint;
 use crate::gate::Sign;
 use crate::lock::{InstanceLock, LockError};
@@ -52,7 +52,7 @@ pub(super) fn open(config: &Config, endpoint: &Endpoint, stop: &Stop) -> anyhow:
         db::set_up(path)?;
         let conn = db::open_writer(path, config.database.durability)?;
         conn.busy_timeout(LOCK_WAIT)?;
-        let rescued = batches::rescue(&conn).map_err(|error| OpenError::of(path, error))?;
+        let rescued = claims::rescue(&conn).map_err(|error| OpenError::of(path, error))?;
         if rescued > 0 {
             log::info!("Freed batches that an earlier process left running. batches={rescued}");
         }

@@ -5,7 +5,8 @@ use std::sync::{Arc, Mutex};
 
 use super::*;
 use crate::config::Config;
-use crate::db::batches::{self, Cut, Scope, Turn};
+use crate::db::batches::{self, Cut, Scope};
+use crate::db::claims::{self, Turn};
 use crate::db::settle::Source;
 use crate::db::{self, pool, summary};
 use crate::gate::{Rules, Sign, State};
@@ -103,7 +104,7 @@ impl Place {
         let writer = &self.shared.writer;
         let claims = writer.call(move |conn| {
             batches::plan(conn, Scope::default(), cut, None, now)?;
-            batches::claim(conn, Scope::default(), 10, Turn::Due, now)
+            claims::claim(conn, Scope::default(), 10, Turn::Due, now)
         });
         claims.unwrap().claims
     }

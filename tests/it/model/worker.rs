@@ -7,7 +7,7 @@ use super::Reply;
 use super::oracle::Stand;
 use super::world::{HOUR, World, scope};
 use ferryd::batch::{Claim, IdRange};
-use ferryd::db::batches::{self, Turn};
+use ferryd::db::claims::{self, Turn};
 use ferryd::db::settle::{self, Source};
 use ferryd::outcome::{Answer, FailedState, Outcome};
 use ferryd::record::{Record, Value};
@@ -84,7 +84,7 @@ impl World {
     fn claim(&mut self, index: usize) {
         let now = self.now();
         let first = [Turn::Due, Turn::Pending][index];
-        let claimed = self.write(|conn| batches::claim(conn, scope(), 1, first, now));
+        let claimed = self.write(|conn| claims::claim(conn, scope(), 1, first, now));
         let claims = claimed.claims;
         assert!(claims.len() <= 1);
         self.workers[index] = claims.into_iter().next().map(|claim| Worker {

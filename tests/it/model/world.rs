@@ -9,6 +9,7 @@ use super::recount;
 use super::worker::Worker;
 use super::{Op, Reply};
 use ferryd::db::batches::{self, Cut, Scope};
+use ferryd::db::claims;
 use ferryd::db::records::Loader;
 use ferryd::db::summary::{self, Summary};
 use ferryd::db::{self, steer};
@@ -208,7 +209,7 @@ impl World {
                 self.oracle.excuse(version);
             }
         }
-        self.write(batches::rescue);
+        self.write(claims::rescue);
     }
 
     /// An operator's command may turn DEAD into RETRY, and nothing else.
