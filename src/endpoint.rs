@@ -182,9 +182,21 @@ impl Endpoint {
     }
 
     fn send_one(&self, record: &Record, key: &str, keep: Keep) -> Answer {
-        match self.shape.fill(record, key) {
+        match self.request_for_one(record, key) {
             Ok(request) => self.exchange(request, key, keep).0,
             Err(reason) => self.no_answer(Verdict::Dead, &reason),
+        }
+    }
+
+    /// The request for a record; in bulk mode, for a chunk that holds it alone.
+    fn request_for_one(&self, record: &Record, key: &str) -> Result<Request<Vec<u8>>, String> {
+        let Some(bulk) = &self.bulk else {
+            return self.shape.fill(record, key);
+        };
+        let mut pack = bulk.pack(&self.shape, std::slice::from_ref(record), true);
+        match pack.unfit.pop() {
+            Some((_, reason)) => Err(reason),
+            None => self.shape.fill_around(record, key, pack.body),
         }
     }
 
@@ -250,7 +262,7 @@ impl Endpoint {
     /// # Errors
     /// One line that says why this record cannot be sent.
     pub fn write(&self, record: &Record, key: &str) -> Result<(Uri, Vec<u8>), String> {
-        let mut request = self.shape.fill(record, key)?;
+        let mut request = self.request_for_one(record, key)?;
         self.auth.pretend(&mut request, key);
         let url = request.uri().clone();
         let written = capture::capture(self.agent.config(), |agent| run(agent, request));

@@ -23,6 +23,10 @@ use std::time::Duration;
 /// Stands for a key that is not known yet.
 const NO_KEY: &str = "<key>";
 
+/// A chunk is cut when its turn comes: nobody can tell before with which others a record will go.
+const BULK_KEY: &str =
+    "In bulk mode ferryd sends it again together with others, under the key of that request.\n";
+
 /// What to look at.
 #[derive(Debug, Clone, Copy)]
 pub struct Options {
@@ -53,6 +57,11 @@ pub fn run(config: &Config, options: Options) -> anyhow::Result<bool> {
         }
         key => key,
     };
+    let key = match endpoint.bulk() {
+        // A chunk is named by its first and its last record.
+        Some(_) => key.map(|key| format!("{key}:{id}")),
+        None => key,
+    };
     let key = key.as_deref().unwrap_or(NO_KEY);
     let (url, written) = endpoint.write(&record, key).map_err(|reason| {
         anyhow::anyhow!("record {id} cannot be sent and will be dead: {reason}")
@@ -63,6 +72,9 @@ pub fn run(config: &Config, options: Options) -> anyhow::Result<bool> {
     }
     let answer = endpoint.try_out(&record, key);
     print(format!("\nrecord {id}: {}\n", in_words(&answer)).as_bytes());
+    if endpoint.bulk().is_some() {
+        print(BULK_KEY.as_bytes());
+    }
     Ok(answer.verdict == Verdict::Delivered)
 }
 

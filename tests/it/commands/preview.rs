@@ -283,3 +283,24 @@ fn the_key_of_a_record_in_trouble_is_the_one_it_was_sent_with() {
         );
     }
 }
+
+#[test]
+fn in_bulk_mode_the_request_holds_the_record_alone_and_a_trial_says_that_it_will_come_again() {
+    let api = Api::accepting();
+    let site = Site::with(
+        &api,
+        "[api.body]\nid = \"id\"\n[api.bulk]\nrecords = 10\nformat = \"ndjson\"\n",
+    );
+    site.import(1, 1..=3);
+    let shown = site.run(&["preview", "2"]).assert_code(0).stdout;
+    assert!(
+        shown.contains("content-type: application/x-ndjson\n"),
+        "{shown}"
+    );
+    assert!(shown.ends_with("\n\n{\"id\":2}\n\n"), "{shown:?}");
+    let shown = site.run(&["preview", "2", "--send"]).assert_code(0).stdout;
+    assert!(shown.contains("together with others"), "{shown}");
+    let seen = api.seen();
+    assert_eq!(seen[0].body, "{\"id\":2}\n");
+    assert!(seen[0].key.ends_with(".2:2"), "{}", seen[0].key);
+}
