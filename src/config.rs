@@ -11,6 +11,7 @@ mod draft;
 mod duration;
 mod file;
 mod keys;
+mod rate;
 mod template;
 mod values;
 

@@ -200,9 +200,8 @@ impl<'a> Attempt<'a> {
                     self.shared.stop.wait(AFTER_HOLD);
                     above_last
                 }
-                PageEnd::Old => above_last,
-                PageEnd::Through if full => above_last,
-                PageEnd::Through => None,
+                PageEnd::Through if !full => None,
+                PageEnd::Through | PageEnd::Old => above_last,
             };
         }
         Ok(Go::On)
@@ -239,10 +238,6 @@ impl<'a> Attempt<'a> {
         let start = Instant::now();
         let mut last = None;
         for record in page {
-            if self.shared.stop.requested() {
-                let end = PageEnd::Away;
-                return Ok(Progress { last, end });
-            }
             let Some(turn) = self.await_turn() else {
                 let end = PageEnd::Away;
                 return Ok(Progress { last, end });
@@ -285,7 +280,8 @@ impl<'a> Attempt<'a> {
     /// `None` when the stop comes first.
     fn await_turn(&mut self) -> Option<Turn<'a>> {
         let Shared { pace, stop, .. } = self.shared;
-        self.turn.take().or_else(|| pace.await_turn(stop))
+        let turn = self.turn.take().or_else(|| pace.await_turn(stop));
+        turn.filter(|_| !stop.requested())
     }
 
     /// Sends a record if the gate lets it, and returns what to write down; nothing when the record keeps its place.
@@ -310,8 +306,10 @@ impl<'a> Attempt<'a> {
                 Verdict::NotSent => Then::Hold,
                 _ => Then::Settle,
             }
+        } else if flight.end(&answer) {
+            drop(permit);
+            Then::Excuse
         } else {
-            flight.end(&answer);
             gate.leave(permit, &answer)
         };
         self.log_failure(record, &answer);
