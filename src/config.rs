@@ -13,6 +13,7 @@ mod draft;
 mod duration;
 mod file;
 mod keys;
+mod rate;
 mod request;
 mod template;
 mod values;

@@ -117,7 +117,8 @@ pub enum Then {
     /// Write the outcome down.
     Settle,
     /// Write the outcome down, but count no attempt: the destination was known to be at fault, so that the answer says
-    /// nothing about the record. It makes room for the next probe, for it might be the one bad record after all.
+    /// nothing about the record. It makes room for the next probe, for it might be the one bad record after all. The pace
+    /// excuses too: a request that was one too many.
     Excuse,
     /// It is not the record's fault: keep its place, and send it again when the gate lets it.
     Hold,

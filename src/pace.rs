@@ -69,7 +69,7 @@ impl Pace {
         }
     }
 
-    /// Waits until a request may begin; `None` when the stop comes first.
+    /// Waits until a request may begin, or until the stop: then it is `None`, unless both came at once.
     pub fn await_turn(&self, stop: &Stop) -> Option<Turn<'_>> {
         if self.rate.is_none() && self.places.is_none() {
             return Some(Turn::default());
@@ -83,11 +83,10 @@ impl Pace {
             None => None,
             Some(places) => Some(places.await_one(stop)?),
         };
-        let waited = start.elapsed();
-        (!stop.requested()).then_some(Turn {
+        Some(Turn {
             rate,
             place,
-            waited,
+            waited: start.elapsed(),
         })
     }
 }
@@ -144,10 +143,16 @@ pub struct Flight<'a>(Option<Place<'a>>);
 
 impl Flight<'_> {
     /// The request ended with this answer. A flight that is dropped instead tells nothing about the API.
-    pub fn end(mut self, answer: &Answer) {
-        if let Some(place) = &mut self.0 {
-            place.sign = sign_of(answer);
-        }
+    ///
+    /// Whether it was one too many: refused because of those beside it, while it is the pace that looks for the right
+    /// number. That is neither the record's fault nor an outage. One that the API gave a time to wait is for the gate.
+    pub fn end(mut self, answer: &Answer) -> bool {
+        let Some(place) = &mut self.0 else {
+            return false;
+        };
+        place.sign = sign_of(answer);
+        let is_refused = place.sign == Sign::Refused && answer.verdict == Verdict::Retry(None);
+        is_refused && place.is_beside_others() && place.places.is_adaptive()
     }
 }
 
@@ -210,6 +215,10 @@ impl Places {
         places
     }
 
+    fn is_adaptive(&self) -> bool {
+        matches!(lock(&self.count).limit, Limit::Adaptive(_))
+    }
+
     fn await_one(&self, stop: &Stop) -> Option<Place<'_>> {
         select! {
             recv(self.free) -> _ => Some(Place { places: self, begun: None, sign: Sign::Nothing }),
@@ -255,6 +264,10 @@ impl Place<'_> {
             beside: count.under_way,
             taken: count.places - self.places.free.len() as u32,
         });
+    }
+
+    fn is_beside_others(&self) -> bool {
+        self.begun.is_some_and(|begun| begun.beside > 1)
     }
 }
 

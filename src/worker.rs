@@ -173,7 +173,8 @@ impl<'a> Attempt<'a> {
     /// `None` when the stop comes first.
     fn await_turn(&mut self) -> Option<Turn<'a>> {
         let Shared { pace, stop, .. } = self.shared;
-        self.turn.take().or_else(|| pace.await_turn(stop))
+        let turn = self.turn.take().or_else(|| pace.await_turn(stop));
+        turn.filter(|_| !stop.requested())
     }
 
     /// The idempotency key of a record or a chunk of this batch.
@@ -203,8 +204,10 @@ impl<'a> Attempt<'a> {
                 true => Then::Settle,
                 false => Then::Hold,
             }
+        } else if flight.end(&answer) {
+            drop(permit);
+            Then::Excuse
         } else {
-            flight.end(&answer);
             gate.leave(permit, &answer)
         };
         if answer.verdict != Verdict::Delivered {

@@ -155,6 +155,32 @@ fn an_adaptive_pace_lets_more_in_when_answers_are_good_and_fewer_when_they_are_r
 }
 
 #[test]
+fn one_too_many_is_a_refusal_beside_others_without_a_time_to_wait() {
+    let (_source, stop) = Stop::new();
+    let refused = answer(Verdict::Retry(None), Some(429));
+    let told = answer(Verdict::Retry(Some(Duration::ZERO)), Some(429));
+    let failed = answer(Verdict::Retry(None), Some(500));
+    let accepted = answer(Verdict::Delivered, Some(200));
+    for (adaptive, max_in_flight) in [(true, 0), (false, 4)] {
+        let rules = Rules {
+            adaptive,
+            max_in_flight,
+            ..rules()
+        };
+        let pace = Pace::new(&rules, 8);
+        let begin = || pace.await_turn(&stop).unwrap().begin();
+        assert!(!begin().end(&refused), "alone");
+        for _ in 0..20 {
+            begin().end(&accepted);
+        }
+        let beside = begin();
+        assert!(!begin().end(&failed) && !begin().end(&told));
+        assert_eq!(begin().end(&refused), adaptive);
+        drop(beside);
+    }
+}
+
+#[test]
 fn what_says_nothing_about_the_load_is_not_taken_for_a_sign() {
     for (verdict, status, sign) in [
         (Verdict::Delivered, Some(200), Sign::Good),

@@ -108,10 +108,6 @@ impl<'a> Attempt<'a> {
         let start = Instant::now();
         let mut last = None;
         for record in page {
-            if self.shared.stop.requested() {
-                let end = PageEnd::Away;
-                return Ok(Progress { last, end });
-            }
             let Some(turn) = self.await_turn() else {
                 let end = PageEnd::Away;
                 return Ok(Progress { last, end });
