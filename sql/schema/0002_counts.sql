@@ -1,7 +1,11 @@
 -- Schema 2. What stands open is counted too, so that the views read one row a user, or one in all, however many batches
 -- are open. The counts of open batches and of undelivered_record are filled in once the triggers are there.
 
-ALTER TABLE user_cursor RENAME TO user_cursor_1;
+-- Copied and not renamed: a rename fails when any view of the owner's names what is not there, as those on ferryd's views
+-- do now, and turns the name in the others.
+CREATE TABLE user_cursor_1 AS SELECT * FROM user_cursor;
+
+DROP TABLE user_cursor;
 
 CREATE TABLE user_cursor (
   -- One row a user: up to where the records are cut into batches, and what the user's batches add up to. Triggers count.
@@ -26,9 +30,9 @@ CREATE TABLE user_cursor (
 INSERT INTO user_cursor (user_id, planned_through, next_offset, last_attempt_at, success_batches, delivered, deleted)
 SELECT user_id, planned_through, next_offset,
        (SELECT max(last_attempt_at) FROM processing_batch_status
-         WHERE user_id = user_cursor_1.user_id AND (status = 'SUCCESS' OR retry_count > 0)),
+         WHERE user_id = before.user_id AND (status = 'SUCCESS' OR retry_count > 0)),
        success_batches, delivered, deleted
-  FROM user_cursor_1;
+  FROM user_cursor_1 AS before;
 
 DROP TABLE user_cursor_1;
 

@@ -69,6 +69,24 @@ fn a_file_of_schema_1_is_brought_up_with_every_row_and_its_delivery_is_finished(
 }
 
 #[test]
+fn views_of_the_owners_are_in_no_upgrades_way_and_stay_as_they_are() {
+    let site = schema_1(&Api::accepting());
+    let views = "SELECT name, sql FROM sqlite_schema WHERE name LIKE 'my_%' ORDER BY name";
+    site.write(
+        "CREATE VIEW my_summary AS SELECT waiting FROM delivery_summary;
+         CREATE VIEW my_users AS SELECT count(*) AS users FROM user_cursor;
+         CREATE VIEW my_mistake AS SELECT * FROM no_such_table",
+    );
+    let before = site.shell(views);
+    let users = site.shell("SELECT users FROM my_users");
+    site.run(&["init"]).assert_code(0);
+    assert_eq!(site.shell("PRAGMA user_version"), "2");
+    assert_eq!(site.shell(views), before);
+    assert_eq!(site.shell("SELECT users FROM my_users"), users);
+    assert_eq!(site.shell("SELECT waiting FROM my_summary"), "31");
+}
+
+#[test]
 fn a_file_of_schema_1_is_read_and_not_changed_by_those_who_only_look() {
     let site = schema_1(&Api::accepting());
     let before = std::fs::read(site.database()).unwrap();
