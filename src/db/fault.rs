@@ -18,7 +18,7 @@ pub const FREE_SPACE: &str = "free some space";
 /// What to do about a disk that gives errors.
 const SEE_TO_DISK: &str = "see to the disk and its mount, the kernel's log tells more";
 
-/// SQLITE_IOERR_CORRUPTFS, as `PRAGMA quick_check` names it for a page that could not be read.
+/// SQLITE_IOERR_CORRUPTFS, as `PRAGMA integrity_check` names it for a page that could not be read.
 const UNREADABLE_PAGE: &str = "error code=8458";
 
 /// A damaged page was met after the file had been opened.
@@ -52,10 +52,11 @@ enum Look {
     Unreadable,
 }
 
-/// Reads the whole file with a connection of its own, whose errors come before any statement could disguise them.
+/// Reads the whole file with a connection of its own, whose errors come before any statement could disguise them. An index
+/// that lacks a row is damage too, which a `quick_check` does not find.
 fn look_again(database: &Path) -> Look {
     let check = |conn: &Connection| -> rusqlite::Result<String> {
-        conn.query_row("PRAGMA quick_check(1)", [], |row| row.get(0))
+        conn.query_row("PRAGMA integrity_check(1)", [], |row| row.get(0))
     };
     let found = match super::open_reader(database) {
         Ok(conn) => check(&conn),
