@@ -8,7 +8,7 @@ use std::cell::Cell;
 use std::io::{self, ErrorKind, Read, Write};
 use std::net::TcpStream;
 use std::sync::{Arc, Weak};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 use ureq::http::Uri;
 use ureq::unversioned::transport::{
     Buffers, ConnectProxyConnector, ConnectionDetails, Connector, Either, LazyBuffers, NextTimeout,
@@ -142,14 +142,32 @@ impl TcpTransport {
             return Ok(());
         }
         let timeout = timeout.for_write();
-        let wanted = timeout.not_zero().map(|time| *time);
-        if !is_near(self.write_timeout, wanted) {
-            self.stream.set_write_timeout(wanted)?;
-            self.write_timeout = wanted;
-        }
-        let written = (&*self.stream).write_all(&self.pending);
+        let written = self.write_pending(timeout.not_zero().map(|time| *time));
         self.pending.clear();
         written.map_err(|error| timed_out_or(error, timeout))
+    }
+
+    /// A reader that takes a little at a time must not make each write wait anew: all of them share the time.
+    fn write_pending(&mut self, time: Option<Duration>) -> io::Result<()> {
+        let end = time.and_then(|time| Instant::now().checked_add(time));
+        let mut written = 0;
+        while written < self.pending.len() {
+            let left = end.map(|end| end.saturating_duration_since(Instant::now()));
+            if left == Some(Duration::ZERO) {
+                return Err(ErrorKind::TimedOut.into());
+            }
+            if !is_near(self.write_timeout, left) {
+                self.stream.set_write_timeout(left)?;
+                self.write_timeout = left;
+            }
+            match (&*self.stream).write(&self.pending[written..]) {
+                Ok(0) => return Err(ErrorKind::WriteZero.into()),
+                Ok(amount) => written += amount,
+                Err(error) if error.kind() == ErrorKind::Interrupted => {}
+                Err(error) => return Err(error),
+            }
+        }
+        Ok(())
     }
 }
 

@@ -5,6 +5,7 @@ mod rude;
 
 use ferryd::server::Answer;
 use std::io::{Read, Write};
+use std::net::TcpListener;
 use std::time::Duration;
 
 use crate::harness::{Api, Site};
@@ -123,6 +124,27 @@ fn an_empty_answer_and_silence_are_unknown_and_hang_no_worker() {
     for record in [1, 2] {
         site.assert_fate(record, UNKNOWN);
     }
+    site.assert_no_worker_hung();
+}
+
+/// A request of some megabytes that is read in sips never blocks one write for long, and all of them together no longer
+/// than the timeout.
+#[test]
+fn a_request_that_is_read_in_sips_is_cut_off_at_the_timeout() {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    rustix::net::sockopt::set_socket_recv_buffer_size(&listener, 4096).unwrap();
+    let url = format!("http://{}/", listener.local_addr().unwrap());
+    std::thread::spawn(move || {
+        let (mut stream, _) = listener.accept().unwrap();
+        while stream.read(&mut [0; 512]).is_ok_and(|read| read > 0) {
+            std::thread::sleep(Duration::from_millis(100));
+        }
+    });
+    let site = site_of(&url, "");
+    site.run(&["init"]).assert_code(0);
+    site.write("INSERT INTO user_record VALUES (1, 1, NULL, printf('%.*c', 4000000, 'x'))");
+    site.run(&["drain", "--once"]).assert_code(3);
+    site.assert_fate(1, UNKNOWN);
     site.assert_no_worker_hung();
 }
 
