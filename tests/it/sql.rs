@@ -300,7 +300,10 @@ fn every_table_and_column_comment_reads_in_the_sqlite3_shell() {
     let mut tables = BTreeMap::new();
     for file in files().iter().filter(|file| file.folder() == "schema") {
         for table in file.text.split("CREATE TABLE ").skip(1) {
-            let (name, body) = table.split_once(" (\n").unwrap();
+            // A copy that is made AS SELECT has none.
+            let Some((name, body)) = table.split_once(" (\n") else {
+                continue;
+            };
             let body = body[..body.find("\n);").unwrap()].to_string();
             tables.insert(name.to_string(), body);
         }
