@@ -310,7 +310,7 @@ fn every_table_and_column_comment_reads_in_the_sqlite3_shell() {
     }
     let lines = tables.values().flat_map(|body| body.lines());
     let comments: Vec<&str> = lines.filter(|line| line.contains("-- ")).collect();
-    assert!(comments.len() > 50, "{comments:#?}");
+    assert!(comments.len() > 40, "{comments:#?}");
     for line in comments {
         assert!(shown.contains(line), "not shown: {line}");
     }
