@@ -41,8 +41,51 @@ pub struct Sign {
 /// A fault of this machine is probed at least this often: it costs the destination nothing.
 const LOCAL_PROBE: Duration = Duration::from_secs(2);
 
-/// The reason of a gate that is paused.
-pub const PAUSED: &str = "paused by an operator";
+/// The reason of a gate that is paused; what would hold it without that stands behind it.
+const PAUSED: &str = "paused by an operator";
+
+impl Sign {
+    /// Nothing is held.
+    pub fn open() -> Sign {
+        Sign {
+            state: State::Open,
+            reason: None,
+        }
+    }
+
+    /// Sending is held.
+    pub fn closed(reason: &str) -> Sign {
+        Sign {
+            state: State::Closed,
+            reason: Some(reason.to_string()),
+        }
+    }
+
+    /// A pause, and why the gate would not be open without it.
+    pub fn paused(beneath: Option<&str>) -> Sign {
+        let reason = match beneath {
+            None => PAUSED.to_string(),
+            Some(reason) => format!("{PAUSED}; {reason}"),
+        };
+        Sign {
+            state: State::Paused,
+            reason: Some(reason),
+        }
+    }
+
+    /// Why the gate would not be open, were it not paused.
+    pub fn beneath(&self) -> Option<&str> {
+        match self.state {
+            State::Open => None,
+            State::Paused => self
+                .reason
+                .as_deref()?
+                .strip_prefix(PAUSED)?
+                .strip_prefix("; "),
+            State::Closed | State::Probing => self.reason.as_deref().or(Some("")),
+        }
+    }
+}
 
 /// The words of `delivery_summary.gate`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

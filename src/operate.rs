@@ -9,7 +9,7 @@ use crate::config::Durability;
 use crate::db::batches::{self, Cut, Scope};
 use crate::db::steer::{self, Verb};
 use crate::db::{self, preview};
-use crate::gate::{PAUSED, Sign, State};
+use crate::gate::Sign;
 use crate::lock::{InstanceLock, LockError};
 use crate::time::Timestamp;
 
@@ -92,15 +92,18 @@ fn carry_out(conn: &Connection, verb: &Verb) -> anyhow::Result<String> {
     let result = match verb {
         Verb::Retry(target) => steer::retry(conn, *target, Timestamp::now())?,
         Verb::Pause => {
-            let reason = Some(PAUSED.to_string());
-            let state = State::Paused;
-            steer::store_gate(conn, &Sign { state, reason }, None)?;
+            let (sign, probe_in) = gate(conn)?;
+            steer::store_gate(conn, &Sign::paused(sign.beneath()), probe_in)?;
             "sending is paused, also when the daemon starts".to_string()
         }
         Verb::Resume => {
-            let state = State::Open;
-            let reason = None;
-            steer::store_gate(conn, &Sign { state, reason }, None)?;
+            let (sign, probe_in) = gate(conn)?;
+            let sign = match sign.beneath() {
+                None => Sign::open(),
+                Some(reason) => Sign::closed(reason),
+            };
+            // A closed gate is probed at once.
+            steer::store_gate(conn, &sign, probe_in.map(|_| Duration::ZERO))?;
             "sending goes on when the daemon starts".to_string()
         }
         Verb::Plan => "the daemon plans when it starts".to_string(),
@@ -108,4 +111,11 @@ fn carry_out(conn: &Connection, verb: &Verb) -> anyhow::Result<String> {
     steer::answer_command(conn, command, &result)?;
     conn.execute_batch("COMMIT")?;
     Ok(result)
+}
+
+/// The gate as it stands in the file, and how long a closed one must not be probed yet.
+fn gate(conn: &Connection) -> rusqlite::Result<(Sign, Option<Duration>)> {
+    let (sign, probe_at) = steer::load_gate(conn)?;
+    let now = Timestamp::now();
+    Ok((sign, probe_at.map(|at| at.after(now))))
 }

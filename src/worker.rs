@@ -7,7 +7,7 @@ mod bulk;
 mod single;
 
 use crossbeam_channel::{Receiver, Sender};
-use std::fmt::Display;
+use std::fmt::{self, Display};
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -182,10 +182,12 @@ impl<'a> Attempt<'a> {
         batch::idempotency_key(&self.shared.instance, self.claim.fence.batch_id, name)
     }
 
-    /// Sends one request if the gate lets it, and says what came and what to do; nothing when it did not go.
+    /// Sends one request if the gate lets it, and says what came and what to do; nothing when it did not go. `what` names it
+    /// in the log.
     fn transfer<T>(
         &self,
         turn: Turn,
+        what: fmt::Arguments,
         send: impl FnOnce(&Endpoint) -> (Answer, T),
     ) -> Option<(Answer, T, Then)> {
         let Shared {
@@ -212,7 +214,7 @@ impl<'a> Attempt<'a> {
         };
         if answer.verdict != Verdict::Delivered {
             log::debug!(
-                "A request was not accepted: {}. batch={} user={}",
+                "A request was not accepted: {}. {what} batch={} user={}",
                 answer.message,
                 self.claim.fence.batch_id,
                 self.claim.user_id

@@ -2,7 +2,7 @@
 
 use std::time::{Duration, Instant};
 
-use super::{Change, PAUSED, Pass, Rules, Sign, State, Then};
+use super::{Change, Pass, Rules, Sign, State, Then};
 use crate::outcome::Answer;
 use crate::verdict::Verdict;
 
@@ -61,11 +61,10 @@ impl Hold {
     /// As an earlier process left it: see [`super::Gate::new`].
     pub(super) fn new(rules: &Rules, sign: Sign, probe_in: Option<Duration>) -> Hold {
         let now = Instant::now();
-        let reason = sign.reason.clone().unwrap_or_default();
-        let (closed, local_fault) = match (sign.state, probe_in) {
-            (State::Open | State::Paused, _) => (None, None),
-            (State::Closed | State::Probing, None) => (None, Some(reason)),
-            (State::Closed | State::Probing, Some(probe_in)) => {
+        let (closed, local_fault) = match (sign.beneath().map(String::from), probe_in) {
+            (None, _) => (None, None),
+            (Some(reason), None) => (None, Some(reason)),
+            (Some(reason), Some(probe_in)) => {
                 // No hold is longer than allowed, whatever a wrong clock made of it.
                 let probe_at = now.checked_add(probe_in.min(rules.longest_hold));
                 (Some(Closed::new(reason, probe_at.unwrap_or(now))), None)
@@ -217,9 +216,11 @@ impl Hold {
 
     pub(super) fn sign(&self) -> Sign {
         let (state, reason) = match (&self.local_fault, &self.closed) {
-            // A pause outlives the process, so no fault may hide it.
-            (Some(fault), _) if self.paused => (State::Paused, Some(format!("{PAUSED}; {fault}"))),
-            (None, _) if self.paused => (State::Paused, Some(PAUSED.to_string())),
+            // A pause outlives the process, so nothing may hide it.
+            (fault, closed) if self.paused => {
+                let closed = closed.as_ref().map(|closed| closed.reason.as_str());
+                return Sign::paused(fault.as_deref().or(closed));
+            }
             (Some(fault), _) => (State::Closed, Some(fault.clone())),
             (None, None) => (State::Open, None),
             (None, Some(closed)) if closed.probing => (State::Probing, Some(closed.reason.clone())),

@@ -293,7 +293,10 @@ fn a_pause_shows_through_a_fault_of_this_machine_and_outlives_it() {
     gate.set_local_fault(Some(FAULT.into()));
     let sign = gate.sign();
     assert_eq!(sign.state, State::Paused);
-    assert_eq!(sign.reason.unwrap(), format!("{PAUSED}; {FAULT}"));
+    assert_eq!(
+        sign.reason.unwrap(),
+        format!("paused by an operator; {FAULT}")
+    );
     let last = changes.try_iter().last().unwrap();
     let (sender, _receiver) = unbounded();
     let restarted = Gate::new(RULES, last.sign, last.probe_in, sender);

@@ -168,9 +168,10 @@ impl Attempt<'_> {
             return Some(outcome);
         }
         let key = self.key(chunk.name);
-        let (answer, items, then) = self.transfer(turn, |endpoint| {
-            endpoint.send_pack(bulk, &chunk.records, &chunk.pack, &key)
-        })?;
+        let (answer, items, then) =
+            self.transfer(turn, format_args!("chunk={}", chunk.name), |endpoint| {
+                endpoint.send_pack(bulk, &chunk.records, &chunk.pack, &key)
+            })?;
         if has_begun(&answer) {
             self.sent += fit.len() as u64;
         }

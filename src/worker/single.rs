@@ -151,7 +151,9 @@ impl<'a> Attempt<'a> {
     fn send(&mut self, record: &Record, turn: Turn) -> Option<Outcome> {
         let key = self.key(record.id);
         let (answer, (), then) =
-            self.transfer(turn, |endpoint| (endpoint.send(record, &key), ()))?;
+            self.transfer(turn, format_args!("record={}", record.id), |endpoint| {
+                (endpoint.send(record, &key), ())
+            })?;
         self.sent += u64::from(has_begun(&answer));
         (then != Then::Hold).then(|| self.judge(record, answer, &then))
     }

@@ -282,3 +282,55 @@ fn the_time_that_a_batch_waits_at_the_gate_is_no_work() {
     let busy: i64 = site.value("SELECT busy_ms FROM processing_batch_status");
     assert!(busy < 900, "{busy} ms of work");
 }
+
+/// An API that wants to be left alone for an hour.
+fn hour_long() -> Api {
+    Api::answering(|_, _| Answer::Full {
+        status: 429,
+        headers: vec![("Retry-After".into(), "3600".into())],
+        body: Vec::new(),
+    })
+}
+
+#[test]
+fn a_pause_hides_a_closed_gate_and_does_not_open_it() {
+    let api = hour_long();
+    let site = Site::with(&api, &format!("{}{ONE_WORKER}", seldom_probed()));
+    site.import(1, 1..=10);
+    let daemon = site.daemon();
+    site.await_held();
+    site.run(&["pause"]).assert_code(0);
+    site.await_gate("paused");
+    let reason = site.reason();
+    assert!(
+        reason.starts_with("paused by an operator; HTTP 429"),
+        "{reason}"
+    );
+    assert_eq!(daemon.terminate().0, 0);
+    let sent = api.seen().len();
+
+    let daemon = site.daemon();
+    site.run(&["resume"]).assert_code(0);
+    eventually("the gate is probed once", || api.seen().len() > sent);
+    site.await_gate("closed");
+    assert_eq!(daemon.terminate().0, 0);
+    assert_eq!(api.seen().len(), sent + 1);
+}
+
+#[test]
+fn a_resume_without_a_daemon_has_a_closed_gate_probed_once_at_the_start() {
+    let api = hour_long();
+    let site = Site::with(&api, &format!("{}{ONE_WORKER}", seldom_probed()));
+    site.import(1, 1..=10);
+    let daemon = site.daemon();
+    site.await_held();
+    assert_eq!(daemon.terminate().0, 0);
+    let sent = api.seen().len();
+    site.run(&["pause"]).assert_code(0);
+    site.run(&["resume"]).assert_code(0);
+    let daemon = site.daemon();
+    eventually("the gate is probed once", || api.seen().len() > sent);
+    site.await_gate("closed");
+    assert_eq!(daemon.terminate().0, 0);
+    assert_eq!(api.seen().len(), sent + 1);
+}

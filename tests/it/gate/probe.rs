@@ -39,7 +39,7 @@ fn an_outage_costs_one_connection_an_interval_however_long_it_lasts() {
     }
     let run = site.ferryd(&["run", "-v"]);
     let daemon = Daemon::start(run, site.path("daemon.log"));
-    let tries = || daemon.log().matches("A record was not accepted").count();
+    let tries = || daemon.log().matches("A request was not accepted").count();
     site.await_held();
     // Ten workers may have been on their way when the third failure closed the gate.
     let (before, start) = (tries(), Instant::now());
