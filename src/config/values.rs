@@ -110,7 +110,9 @@ pub(super) fn scalars(given: &Given) -> Result<Vec<serde_json::Value>, String> {
     match given {
         Given::Texts(texts) => Ok(texts.iter().map(|text| text.as_str().into()).collect()),
         Given::Scalars(values) => Ok(values.clone()),
-        Given::Untyped(text) if !text.contains(char::is_control) => {
+        Given::Untyped(text)
+            if !text.contains(|c: char| c.is_control() || matches!(c, '[' | ']')) =>
+        {
             Ok(text.split(',').map(|text| text.trim().into()).collect())
         }
         _ => Err("must be a list of strings, whole numbers, true or false".to_owned()),

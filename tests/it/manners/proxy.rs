@@ -30,7 +30,7 @@ fn with_password(proxy: &Api) -> String {
 fn site(url: &str, proxy: &str, sections: &str) -> Site {
     let site = Site::new();
     site.configure(&format!(
-        "[api]\nurl = \"{url}\"\nproxy = \"{proxy}\"\n{sections}"
+        "[api]\nurl = \"{url}\"\nproxy = \"{proxy}\"\nallow_http = true\n{sections}"
     ));
     site
 }
