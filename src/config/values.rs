@@ -105,18 +105,19 @@ pub(super) fn boolean(given: &Given) -> Result<bool, String> {
     }
 }
 
-/// Strings, whole numbers and booleans in a list.
+/// Strings, whole numbers and booleans in a list; in a variable as JSON writes them.
 pub(super) fn scalars(given: &Given) -> Result<Vec<serde_json::Value>, String> {
-    match given {
-        Given::Texts(texts) => Ok(texts.iter().map(|text| text.as_str().into()).collect()),
-        Given::Scalars(values) => Ok(values.clone()),
-        Given::Untyped(text)
-            if !text.contains(|c: char| c.is_control() || matches!(c, '[' | ']')) =>
-        {
-            Ok(text.split(',').map(|text| text.trim().into()).collect())
-        }
-        _ => Err("must be a list of strings, whole numbers, true or false".to_owned()),
-    }
+    let values = match given {
+        Given::Texts(texts) => Some(texts.iter().map(|text| text.as_str().into()).collect()),
+        Given::Scalars(values) => Some(values.clone()),
+        Given::Untyped(text) => serde_json::from_str(text).ok(),
+        _ => None,
+    };
+    let is_scalar =
+        |value: &serde_json::Value| value.is_string() || value.is_i64() || value.is_boolean();
+    values
+        .filter(|values: &Vec<serde_json::Value>| values.iter().all(is_scalar))
+        .ok_or_else(|| "must be a list of strings, whole numbers, true or false".to_owned())
 }
 
 /// A JSON pointer (RFC 6901), or nothing.
