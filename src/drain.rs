@@ -136,12 +136,18 @@ impl std::fmt::Display for Report {
         let Counts {
             waiting,
             retrying,
+            unknown,
             dead,
             ..
         } = self.counts;
         let seconds = self.took.as_secs_f64();
         write!(f, "delivered {} records in {seconds:.1} s", self.delivered)?;
-        let left = [(waiting, "waiting"), (retrying, "retrying"), (dead, "dead")];
+        let left = [
+            (waiting, "waiting"),
+            (retrying, "retrying"),
+            (unknown, "unknown"),
+            (dead, "dead"),
+        ];
         for (records, word) in left.into_iter().filter(|(records, _)| *records > 0) {
             write!(f, ", {records} {word}")?;
         }

@@ -53,7 +53,11 @@ fn undelivered(conn: &Connection, record: i64) -> anyhow::Result<Option<String>>
                 let batch: Option<i64> = row.get("batch_id")?;
                 let due: Option<String> = row.get("next_attempt_at")?;
                 let status: Option<String> = row.get("batch_status")?;
-                let mut text = format!("{state}, {reason}; sent {attempts} times");
+                let attempts = match attempts {
+                    1 => "1 attempt".to_string(),
+                    more => format!("{more} attempts"),
+                };
+                let mut text = format!("{state}, {reason}; {attempts}");
                 match (batch, due, status) {
                     (Some(batch), Some(due), _) => {
                         text.push_str(&format!("; batch {batch} is due at {due}"));

@@ -228,7 +228,8 @@ impl<'a> Attempt<'a> {
         if answer.verdict == Verdict::Dead {
             self.refusals.push((record.id, answer.clone()));
         }
-        let attempts = record.attempts + i64::from(*then != Then::Excuse);
+        let counts = *then != Then::Excuse && has_begun(&answer);
+        let attempts = record.attempts + i64::from(counts);
         let outcome = Outcome::of(answer, attempts, &self.shared.policy);
         if let Outcome::Failed(failure) = &outcome {
             let asked = failure.retry_after.unwrap_or_default();
@@ -313,7 +314,12 @@ impl<'a> Attempt<'a> {
 
 /// Whether anything was sent.
 fn has_begun(answer: &Answer) -> bool {
-    !matches!(answer.verdict, Verdict::NotSent | Verdict::Shortage)
+    match answer.verdict {
+        Verdict::NotSent | Verdict::Shortage => false,
+        // Without an answer it was ferryd that found no form for the record.
+        Verdict::Dead => answer.http_status.is_some(),
+        _ => true,
+    }
 }
 
 /// From 0.0 to 1.0: different for each batch and attempt, the same when it is computed again.

@@ -1,2 +1,2 @@
 -- The same numbers for one user.
-SELECT waiting, delivered, retrying + unknown AS retrying, dead FROM user_progress WHERE user_id = :user
+SELECT waiting, delivered, retrying, unknown, dead FROM user_progress WHERE user_id = :user

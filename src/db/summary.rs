@@ -69,8 +69,10 @@ pub struct Counts {
     pub waiting: i64,
     /// Accepted by the API.
     pub delivered: i64,
-    /// Sent, and to be sent again.
+    /// Answered "try again".
     pub retrying: i64,
+    /// Sent without an answer, and to be sent again.
+    pub unknown: i64,
     /// Not sent again.
     pub dead: i64,
 }
@@ -78,7 +80,7 @@ pub struct Counts {
 impl Counts {
     /// Records that are not delivered.
     pub fn undelivered(&self) -> i64 {
-        self.waiting + self.retrying + self.dead
+        self.waiting + self.retrying + self.unknown + self.dead
     }
 }
 
@@ -92,7 +94,8 @@ pub fn counts(conn: &Connection, scope: Scope) -> rusqlite::Result<Counts> {
         return Ok(Counts {
             waiting: all.waiting,
             delivered: all.delivered,
-            retrying: all.retrying + all.unknown,
+            retrying: all.retrying,
+            unknown: all.unknown,
             dead: all.dead,
         });
     };
@@ -103,6 +106,7 @@ pub fn counts(conn: &Connection, scope: Scope) -> rusqlite::Result<Counts> {
                 waiting: row.get("waiting")?,
                 delivered: row.get("delivered")?,
                 retrying: row.get("retrying")?,
+                unknown: row.get("unknown")?,
                 dead: row.get("dead")?,
             })
         })

@@ -216,7 +216,7 @@ impl Attempt<'_> {
                 state: FailedState::Dead,
                 http_status: None,
                 error: reason.clone(),
-                attempts: record.attempts + 1,
+                attempts: record.attempts,
                 retry_after: None,
             },
             tried: Tried {

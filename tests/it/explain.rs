@@ -120,7 +120,7 @@ fn a_late_record_waits_for_a_batch_of_its_own() {
     site.run(&["drain", "--once"]).assert_code(3);
     site.insert(1, 11);
     let said = site.explain(11);
-    let start = "record 11 is not delivered: LATE, came in below an id that was already planned; waits for a batch of its own; sent 0 times";
+    let start = "record 11 is not delivered: LATE, came in below an id that was already planned; waits for a batch of its own; 0 attempts";
     assert!(said.starts_with(start), "{said}");
 }
 
@@ -133,7 +133,7 @@ fn a_late_record_is_explained_alike_with_the_daemon_down_and_up() {
     site.insert(1, 11);
     assert_eq!(
         site.explain_down_and_up(11),
-        "record 11 is not delivered: LATE, came in below an id that was already planned; waits for a batch of its own; sent 0 times"
+        "record 11 is not delivered: LATE, came in below an id that was already planned; waits for a batch of its own; 0 attempts"
     );
 }
 
@@ -145,7 +145,7 @@ fn a_record_to_be_sent_again_names_its_answer_and_when_it_is_due() {
         site.explain_down_and_up(2),
         format!(
             "record 2 is not delivered: RETRY, will be sent again: HTTP 500 Internal Server Error: tea break; \
-             sent 1 times; batch 1 is due at {due}"
+             1 attempt; batch 1 is due at {due}"
         )
     );
 }
@@ -157,7 +157,7 @@ fn a_record_without_an_answer_may_have_been_accepted() {
     let said = site.explain_down_and_up(2);
     let start = "record 2 is not delivered: UNKNOWN, no answer was seen, so it may have been accepted; will be sent again: no answer: ";
     assert!(said.starts_with(start), "{said}");
-    let end = format!("; sent 1 times; batch 1 is due at {due}");
+    let end = format!("; 1 attempt; batch 1 is due at {due}");
     assert!(said.ends_with(&end), "{said}");
 }
 
@@ -167,7 +167,7 @@ fn a_dead_record_names_the_answer_that_killed_it_and_the_way_back() {
     assert_eq!(
         site.explain_down_and_up(2),
         "record 2 is not delivered: DEAD, will not be sent again: HTTP 422 Unprocessable Entity: no such city; \
-         sent 1 times; batch 1 is DEAD; `ferryd retry record:2` sends it again"
+         1 attempt; batch 1 is DEAD; `ferryd retry record:2` sends it again"
     );
 }
 
@@ -264,4 +264,16 @@ fn a_record_that_is_not_there_was_deleted_or_never_came() {
             format!("record {record} {said}")
         );
     }
+}
+
+#[test]
+fn a_record_that_never_left_this_machine_has_had_no_attempt() {
+    let api = Api::accepting();
+    let site = Site::with(&api, "");
+    site.import(1, [1]);
+    site.write("UPDATE user_record SET city = x'ff'");
+    site.run(&["drain"]).assert_code(3);
+    let said = site.run(&["explain", "1"]).assert_code(0).stdout;
+    assert!(said.contains("; 0 attempts; batch 1 is DEAD"), "{said}");
+    assert!(api.seen().is_empty());
 }
