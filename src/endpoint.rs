@@ -34,6 +34,7 @@ use crate::record::Record;
 use crate::text;
 use crate::verdict::{Row, Verdict, Verdicts};
 
+pub use auth::HEADER_TEXT;
 pub use bulk::{Bulk, Pack};
 pub use columns::Use;
 pub use proxy::BadProxy;
