@@ -152,14 +152,10 @@ impl Endpoint {
         if answer.verdict != Verdict::Delivered {
             return (answer, None);
         }
-        match bulk.read_items(&body, pack.records(), &self.verdicts) {
+        let mask = self.auth.mask();
+        match bulk.read_items(&body, pack.records(), &self.verdicts, &mask) {
             None => (answer, None),
-            Some(Ok(mut items)) => {
-                for item in &mut items {
-                    item.message = self.auth.mask().cover(&item.message);
-                }
-                (overall(answer, &items), Some(items))
-            }
+            Some(Ok(items)) => (overall(answer, &items), Some(items)),
             // The request was taken, but nobody knows for which records.
             Some(Err(reason)) => {
                 let unknown = Answer {
