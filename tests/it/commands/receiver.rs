@@ -8,7 +8,7 @@ use std::net::TcpStream;
 use std::time::{Duration, Instant};
 
 /// A receiver on a free port, and its address.
-fn start(site: &Site, options: &[&str]) -> (Background, String) {
+pub fn start(site: &Site, options: &[&str]) -> (Background, String) {
     let arguments = [&["receiver", "--listen", "127.0.0.1:0"], options].concat();
     let receiver = Background::start(site, &arguments);
     receiver.await_output("it listens", |out| out.contains("/\n"));
