@@ -173,9 +173,18 @@ impl Endpoint {
         self.send_one(record, key, Keep::Nothing)
     }
 
-    /// Sends one record as [`Endpoint::send`] does, and keeps what the API says also when it accepts it.
+    /// Sends one record as [`Endpoint::send`] does, and keeps what the API says also when it accepts it; in bulk mode as
+    /// the only one of its request.
     pub fn try_out(&self, record: &Record, key: &str) -> Answer {
-        self.send_one(record, key, Keep::Words)
+        let Some(bulk) = &self.bulk else {
+            return self.send_one(record, key, Keep::Words);
+        };
+        let records = std::slice::from_ref(record);
+        let pack = self.pack(bulk, records, true);
+        match pack.unfit.first() {
+            Some((_, reason)) => self.no_answer(Verdict::Dead, reason),
+            None => self.send_pack(bulk, records, &pack, key).0,
+        }
     }
 
     fn send_one(&self, record: &Record, key: &str, keep: Keep) -> Answer {
@@ -241,13 +250,25 @@ impl Endpoint {
         (answer, token)
     }
 
+    /// The request that a record has for itself.
+    fn request_of(&self, record: &Record, key: &str) -> Result<Request<Vec<u8>>, String> {
+        let Some(bulk) = &self.bulk else {
+            return self.shape.fill(record, key);
+        };
+        let pack = self.pack(bulk, std::slice::from_ref(record), true);
+        match pack.unfit.into_iter().next() {
+            Some((_, reason)) => Err(reason),
+            None => self.shape.fill_around(record, key, pack.body),
+        }
+    }
+
     /// The URL of a record's request, and the bytes that [`Endpoint::send`] would put on the wire before any compression, but
     /// for secrets, in whose place stand asterisks. Sends nothing.
     ///
     /// # Errors
     /// One line that says why this record cannot be sent.
     pub fn write(&self, record: &Record, key: &str) -> Result<(Uri, Vec<u8>), String> {
-        let mut request = self.shape.fill(record, key)?;
+        let mut request = self.request_of(record, key)?;
         self.auth.pretend(&mut request, key);
         let url = request.uri().clone();
         let written = capture::capture(self.agent.config(), |agent| run(agent, request));

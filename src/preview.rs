@@ -53,6 +53,11 @@ pub fn run(config: &Config, options: Options) -> anyhow::Result<bool> {
         }
         key => key,
     };
+    // That of a chunk which holds this record and no other: see `ChunkName`.
+    let key = match endpoint.bulk() {
+        Some(_) => key.map(|key| format!("{key}:{id}")),
+        None => key,
+    };
     let key = key.as_deref().unwrap_or(NO_KEY);
     let (url, written) = endpoint.write(&record, key).map_err(|reason| {
         anyhow::anyhow!("record {id} cannot be sent and will be dead: {reason}")
@@ -163,7 +168,10 @@ fn in_words(answer: &Answer) -> String {
         }
         Verdict::Dead => "refused for good; it would be dead",
     };
-    format!("{verdict}; {}", answer.message)
+    match (answer.message.as_str(), answer.http_status) {
+        ("", Some(status)) => format!("{verdict}; HTTP {status}"),
+        (message, _) => format!("{verdict}; {message}"),
+    }
 }
 
 #[cfg(test)]

@@ -283,3 +283,43 @@ fn the_key_of_a_record_in_trouble_is_the_one_it_was_sent_with() {
         );
     }
 }
+
+#[test]
+fn in_bulk_mode_the_record_is_alone_in_a_request_of_that_form() {
+    let (api, wired) = Wired::recording();
+    let bulk = "[api.bulk]\nrecords = 10\n";
+    let site = Site::with(&api, bulk);
+    site.import(1, 1..=3);
+    let last = |ran: Ran| ran.stdout.trim_end().lines().last().unwrap().to_string();
+    let body = r#"[{"networkId":"2","city":"Lisboa"}]"#;
+    assert_eq!(last(site.run(&["preview", "2"]).assert_code(0)), body);
+    let said = last(site.run(&["preview", "2", "--send"]).assert_code(0));
+    assert!(
+        said.starts_with("record 2: accepted; ") && said.ends_with("; HTTP 200"),
+        "{said}"
+    );
+    let sent = wired.lock().unwrap()[0].clone();
+    assert_eq!(sent.body, body);
+    assert!(
+        sent.header("idempotency-key")[0].ends_with(".2:2"),
+        "{sent:?}"
+    );
+
+    let refusing = Api::answering(|_, _| {
+        Answer::text(200, "{\"results\":[{\"status\":422,\"error\":\"no\"}]}")
+    });
+    let site = Site::with(
+        &refusing,
+        &format!("{bulk}items = \"/results\"\nformat = \"ndjson\"\n"),
+    );
+    site.import(1, 1..=3);
+    let said = last(site.run(&["preview", "2", "--send"]).assert_code(1));
+    assert_eq!(
+        said,
+        "record 2: refused for good; it would be dead; item 422: no"
+    );
+    assert_eq!(
+        refusing.seen()[0].body,
+        "{\"networkId\":\"2\",\"city\":\"Lisboa\"}\n"
+    );
+}
