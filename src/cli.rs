@@ -167,6 +167,18 @@ enum Command {
         /// Take each request for many records, and answer with a result for each: {"results":[{"status":200},…]}
         #[arg(long)]
         bulk: bool,
+        /// Answer 401 unless a request shows the bearer token in this file
+        #[arg(long, value_name = "FILE")]
+        require_token: Option<String>,
+        /// Serve HTTPS with this certificate (PEM)
+        #[arg(long, value_name = "FILE", requires = "tls_key")]
+        tls_cert: Option<String>,
+        /// The key of the certificate (PEM)
+        #[arg(long, value_name = "FILE", requires = "tls_cert")]
+        tls_key: Option<String>,
+        /// Let in only clients with a certificate of these authorities (PEM)
+        #[arg(long, value_name = "FILE", requires = "tls_cert")]
+        tls_client_ca: Option<String>,
         /// Print only the summary at the end
         #[arg(long)]
         summary: bool,
@@ -310,6 +322,10 @@ impl Cli {
                 status,
                 retry_after,
                 bulk,
+                require_token,
+                tls_cert,
+                tls_key,
+                tls_client_ca,
                 summary,
                 journal,
             } => {
@@ -321,6 +337,12 @@ impl Cli {
                     status,
                     retry_after,
                     bulk,
+                    token: require_token,
+                    tls: tls_cert.zip(tls_key).map(|(cert, key)| receiver::TlsFiles {
+                        cert,
+                        key,
+                        client_ca: tls_client_ca,
+                    }),
                     print: !summary && !quiet,
                     journal,
                 };

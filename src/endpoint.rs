@@ -34,6 +34,7 @@ use crate::record::Record;
 use crate::text;
 use crate::verdict::{Row, Verdict, Verdicts};
 
+pub use auth::HEADER_TEXT;
 pub use bulk::{Bulk, Pack};
 pub use columns::Use;
 pub use proxy::BadProxy;
@@ -116,87 +117,30 @@ impl Endpoint {
         self.shape.uses()
     }
 
-    /// How many records make one request; `None` when each is one.
-    pub fn bulk(&self) -> Option<&Bulk> {
-        self.bulk.as_ref()
-    }
-
-    /// The body of one request for these records, or for the first of them, as many as it may hold; for all if it is
-    /// `whole`.
-    pub fn pack(&self, bulk: &Bulk, records: &[Record], whole: bool) -> Pack {
-        bulk.pack(&self.shape, records, whole)
-    }
-
-    /// Sends the records of a chunk in one request. Returns what became of it, and of each record in the body, where the
-    /// answer tells that.
-    pub fn send_pack(
-        &self,
-        bulk: &Bulk,
-        chunk: &[Record],
-        pack: &Pack,
-        key: &str,
-    ) -> (Answer, Option<Vec<Answer>>) {
-        let request = match chunk.first() {
-            Some(first) => self.shape.fill_around(first, key, pack.body.clone()),
-            None => Err("there is no record to send".to_string()),
-        };
-        let keep = match bulk.reads_items() {
-            true => Keep::Items,
-            false => Keep::Nothing,
-        };
-        let (answer, body) = match request {
-            Ok(request) => self.exchange(request, key, keep),
-            Err(reason) => return (self.no_answer(Verdict::Dead, &reason), None),
-        };
-        if answer.verdict != Verdict::Delivered {
-            return (answer, None);
-        }
-        match bulk.read_items(&body, pack.records(), &self.verdicts) {
-            None => (answer, None),
-            Some(Ok(mut items)) => {
-                for item in &mut items {
-                    item.message = self.auth.mask().cover(&item.message);
-                }
-                (overall(answer, &items), Some(items))
-            }
-            // The request was taken, but nobody knows for which records.
-            Some(Err(reason)) => {
-                let unknown = Answer {
-                    http_status: answer.http_status,
-                    ..self.no_answer(Verdict::Unknown, &reason)
-                };
-                (unknown, None)
-            }
-        }
-    }
-
     /// Sends one record and says what became of it. Takes at most `api.timeout`; with OAuth2 up to four times that, when
     /// a token has to be had and is refused.
     pub fn send(&self, record: &Record, key: &str) -> Answer {
         self.send_one(record, key, Keep::Nothing)
     }
 
-    /// Sends one record as [`Endpoint::send`] does, and keeps what the API says also when it accepts it.
+    /// Sends one record as [`Endpoint::send`] does, and keeps what the API says also when it accepts it; in bulk mode as
+    /// the only one of its request.
     pub fn try_out(&self, record: &Record, key: &str) -> Answer {
-        self.send_one(record, key, Keep::Words)
-    }
-
-    fn send_one(&self, record: &Record, key: &str, keep: Keep) -> Answer {
-        match self.request_for_one(record, key) {
-            Ok(request) => self.exchange(request, key, keep).0,
-            Err(reason) => self.no_answer(Verdict::Dead, &reason),
+        let Some(bulk) = &self.bulk else {
+            return self.send_one(record, key, Keep::Words);
+        };
+        let records = std::slice::from_ref(record);
+        let pack = self.pack(bulk, records, true);
+        match pack.unfit.first() {
+            Some((_, reason)) => self.no_answer(Verdict::Dead, reason),
+            None => self.send_pack(bulk, records, &pack, key).0,
         }
     }
 
-    /// The request for a record; in bulk mode, for a chunk that holds it alone.
-    fn request_for_one(&self, record: &Record, key: &str) -> Result<Request<Vec<u8>>, String> {
-        let Some(bulk) = &self.bulk else {
-            return self.shape.fill(record, key);
-        };
-        let mut pack = bulk.pack(&self.shape, std::slice::from_ref(record), true);
-        match pack.unfit.pop() {
-            Some((_, reason)) => Err(reason),
-            None => self.shape.fill_around(record, key, pack.body),
+    fn send_one(&self, record: &Record, key: &str, keep: Keep) -> Answer {
+        match self.shape.fill(record, key) {
+            Ok(request) => self.exchange(request, key, keep).0,
+            Err(reason) => self.no_answer(Verdict::Dead, &reason),
         }
     }
 
@@ -262,7 +206,7 @@ impl Endpoint {
     /// # Errors
     /// One line that says why this record cannot be sent.
     pub fn write(&self, record: &Record, key: &str) -> Result<(Uri, Vec<u8>), String> {
-        let mut request = self.request_for_one(record, key)?;
+        let mut request = self.request_of(record, key)?;
         self.auth.pretend(&mut request, key);
         let url = request.uri().clone();
         let written = capture::capture(self.agent.config(), |agent| run(agent, request));
@@ -334,15 +278,6 @@ impl Endpoint {
             http_status: None,
             message: text::printable(&message, MESSAGE_BYTES).into(),
         }
-    }
-}
-
-/// What an answer is to the gate that accepted none of the records in it: what it says of the first.
-fn overall(answer: Answer, items: &[Answer]) -> Answer {
-    let any = items.iter().any(|item| item.verdict == Verdict::Delivered);
-    match items.first() {
-        Some(first) if !any => first.clone(),
-        _ => answer,
     }
 }
 

@@ -33,7 +33,7 @@
 //! ## The rooms, in reading order
 //!
 //! Domain, pure: [`record`], [`batch`], [`chunk`], [`verdict`], [`outcome`], [`retry`], [`time`], [`text`], [`placeholder`],
-//! [`percent`], [`nearest`], [`secret`].
+//! [`percent`], [`nearest`], [`secret`], [`pem`].
 //! Storage: [`db`] and what is in it; the statements themselves are in `sql/`. Delivery: [`endpoint`].
 //! Threads: [`daemon`], [`planner`], [`worker`], [`gate`], [`pace`], [`timer`], [`steward`], [`wake`], [`stop`], [`lock`], [`limits`].
 //! Edges: [`cli`], [`config`], [`run`](mod@run), [`drain`], [`import`], [`status`], [`check`], [`preview`],
@@ -66,6 +66,7 @@ pub mod operate;
 pub mod outcome;
 pub mod output;
 pub mod pace;
+pub mod pem;
 pub mod percent;
 pub mod placeholder;
 pub mod planner;

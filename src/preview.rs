@@ -23,10 +23,6 @@ use std::time::Duration;
 /// Stands for a key that is not known yet.
 const NO_KEY: &str = "<key>";
 
-/// A chunk is cut when its turn comes: nobody can tell before with which others a record will go.
-const BULK_KEY: &str =
-    "In bulk mode ferryd sends it again together with others, under the key of that request.\n";
-
 /// What to look at.
 #[derive(Debug, Clone, Copy)]
 pub struct Options {
@@ -57,8 +53,8 @@ pub fn run(config: &Config, options: Options) -> anyhow::Result<bool> {
         }
         key => key,
     };
+    // That of a chunk which holds this record and no other: see `ChunkName`.
     let key = match endpoint.bulk() {
-        // A chunk is named by its first and its last record.
         Some(_) => key.map(|key| format!("{key}:{id}")),
         None => key,
     };
@@ -72,9 +68,6 @@ pub fn run(config: &Config, options: Options) -> anyhow::Result<bool> {
     }
     let answer = endpoint.try_out(&record, key);
     print(format!("\nrecord {id}: {}\n", in_words(&answer)).as_bytes());
-    if endpoint.bulk().is_some() {
-        print(BULK_KEY.as_bytes());
-    }
     Ok(answer.verdict == Verdict::Delivered)
 }
 
@@ -175,7 +168,10 @@ fn in_words(answer: &Answer) -> String {
         }
         Verdict::Dead => "refused for good; it would be dead",
     };
-    format!("{verdict}; {}", answer.message)
+    match (answer.message.as_str(), answer.http_status) {
+        ("", Some(status)) => format!("{verdict}; HTTP {status}"),
+        (message, _) => format!("{verdict}; {message}"),
+    }
 }
 
 #[cfg(test)]

@@ -2,13 +2,15 @@
 //! prints what it received.
 //!
 //! Invariants: it never listens beyond loopback; what it prints is made printable first, for it is
-//! foreign text; its memory is bounded; a closed stdout ends the printing, not the receiver; with a
+//! foreign text, and no token ever; its memory is bounded; a closed stdout ends the printing, not the receiver; with a
 //! journal, nothing is answered as accepted that is not in the journal.
 
+mod door;
 mod items;
 mod printer;
 mod tally;
 
+pub use door::TlsFiles;
 pub use tally::Counts;
 
 use std::io::{self, Write};
@@ -17,17 +19,22 @@ use std::path::PathBuf;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
+use crate::config::ConfigError;
 use crate::journal::Journal;
 use crate::output::say;
 use crate::server::{Answer, Limits, Request, Server};
 use crate::stop::Stop;
 use crate::text::{printable, printable_bytes};
+use door::Token;
 use printer::Printer;
+use rustls::ServerConfig;
 use tally::Tally;
 
 /// Bytes printed of a target or a body, and of a key.
 const PRINT_MAX: usize = 200;
 const PRINT_KEY_MAX: usize = 100;
+/// Bytes of a request for many records: the most that `api.bulk.max_bytes` can ask for.
+const BULK_BODY_MAX: usize = 64 << 20;
 
 /// How the receiver behaves.
 #[derive(Debug, Clone)]
@@ -47,6 +54,10 @@ pub struct Options {
     /// Each request is for many records, a JSON array or lines of JSON; its answer tells a result for each, and the fail
     /// rate is a share of the records.
     pub bulk: bool,
+    /// The file with the bearer token that each request must show, else it is answered 401.
+    pub token: Option<String>,
+    /// Serve HTTPS with these.
+    pub tls: Option<TlsFiles>,
     /// Print each request on stdout.
     pub print: bool,
     /// Append each answer to this file before it leaves, for `ferryd audit`.
@@ -63,6 +74,8 @@ impl Default for Options {
             status: 200,
             retry_after: None,
             bulk: false,
+            token: None,
+            tls: None,
             print: true,
             journal: None,
         }
@@ -79,15 +92,18 @@ pub struct Receiver {
 impl Receiver {
     /// Listens and answers until [`Receiver::stop`] or drop.
     ///
-    /// Refuses with `InvalidInput` an address that is not loopback, a fail rate outside 0 to 1 and a
-    /// status without three digits; otherwise the errors of binding the address.
+    /// Refuses with `InvalidInput` an address that is not loopback, a fail rate outside 0 to 1, a
+    /// status without three digits and unfit files; otherwise the errors of binding the address.
     pub fn start(options: Options) -> io::Result<Receiver> {
+        let unfit = |error| io::Error::new(io::ErrorKind::InvalidInput, error);
+        let door = Door::open(&options).map_err(unfit)?;
         let listener = bind(&options)?;
-        Receiver::serve(listener, options, io::stdout())
+        Receiver::serve(listener, door, options, io::stdout())
     }
 
     fn serve(
         listener: TcpListener,
+        door: Door,
         options: Options,
         out: impl Write + Send + 'static,
     ) -> io::Result<Receiver> {
@@ -97,11 +113,18 @@ impl Receiver {
             false => None,
         };
         let journal = options.journal.as_deref().map(Journal::open).transpose()?;
+        let mut limits = Limits::default();
+        if options.bulk {
+            limits.body = BULK_BODY_MAX;
+        }
+        let Door { token, tls } = door;
         let handler = {
             let (tally, printer) = (Arc::clone(&tally), printer.clone());
             move |request: &Request| {
+                let is_let_in = token.as_ref().is_none_or(|token| token.is_shown(request));
                 answer(
                     request,
+                    is_let_in,
                     &options,
                     &tally,
                     journal.as_ref(),
@@ -110,7 +133,7 @@ impl Receiver {
             }
         };
         Ok(Receiver {
-            server: Server::start(listener, handler, Limits::default())?,
+            server: Server::start_with(listener, handler, limits, tls)?,
             tally,
             printer,
         })
@@ -139,17 +162,37 @@ impl Receiver {
 /// Runs `ferryd receiver`: prints where it listens, waits for `stop` (a message, or its sender
 /// gone), prints the counts.
 pub fn run(options: Options, stop: &Stop) -> anyhow::Result<()> {
+    let door = Door::open(&options)?;
     let listener = bind(&options)?;
+    let scheme = match door.tls {
+        Some(_) => "https",
+        None => "http",
+    };
     // Before the first request is taken, so that it is the first line.
     say(&format!(
-        "receiver listening on http://{}/",
+        "receiver listening on {scheme}://{}/",
         listener.local_addr()?
     ));
-    let mut receiver = Receiver::serve(listener, options, io::stdout())?;
+    let mut receiver = Receiver::serve(listener, door, options, io::stdout())?;
     let _ = stop.channel().recv();
     receiver.stop();
     say(&receiver.counts().to_string());
     Ok(())
+}
+
+/// What is made of the files that the options name.
+struct Door {
+    token: Option<Token>,
+    tls: Option<Arc<ServerConfig>>,
+}
+
+impl Door {
+    fn open(options: &Options) -> Result<Door, ConfigError> {
+        Ok(Door {
+            token: options.token.as_deref().map(Token::open).transpose()?,
+            tls: options.tls.as_ref().map(door::tls).transpose()?,
+        })
+    }
 }
 
 /// Checks the options and takes the address; errors name cause and remedy.
@@ -183,6 +226,7 @@ fn bind(options: &Options) -> io::Result<TcpListener> {
 /// The handler: waits, decides, counts, writes down, prints.
 fn answer(
     request: &Request,
+    is_let_in: bool,
     options: &Options,
     tally: &Mutex<Tally>,
     journal: Option<&Journal>,
@@ -192,7 +236,13 @@ fn answer(
         return Answer::Hangup;
     }
     let key = request.header("idempotency-key");
-    let (status, body) = decide(request, key, options, tally);
+    let (status, body) = match is_let_in {
+        true => decide(request, key, options, tally),
+        false => {
+            let why = "the bearer token is missing or wrong";
+            (lock(tally).take(key, |_| 401), why.into())
+        }
+    };
     if let Some(Err(error)) = journal.map(|journal| journal.append(status, key)) {
         log::error!(
             "The journal cannot be written; everything is refused from here on. error={error}"
@@ -202,13 +252,15 @@ fn answer(
     if let Some(printer) = printer {
         printer.line(&describe(request, status, key));
     }
-    let retry_after = match (options.retry_after, status) {
+    let header = match (options.retry_after, status) {
+        // RFC 9110, 11.6.1.
+        (_, 401) if !is_let_in => Some(("WWW-Authenticate".to_owned(), "Bearer".to_owned())),
         (None, _) | (_, 200..=299) => None,
         (Some(seconds), _) => Some(("Retry-After".to_owned(), seconds.to_string())),
     };
     Answer::Full {
         status,
-        headers: retry_after.into_iter().collect(),
+        headers: header.into_iter().collect(),
         body,
     }
 }

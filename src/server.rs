@@ -5,13 +5,14 @@
 //!
 //! Invariants: a client can hold a connection no longer than [`Limits`] say, however slowly it
 //! drips; nothing a client sends ends the accept thread; after [`Server::stop`] nothing listens.
-//! Deliberately absent: TLS, routing, compression, upgrades, a `Date` field. It is meant for
+//! Deliberately absent: routing, compression, upgrades, a `Date` field. It is meant for
 //! loopback and trusted networks.
 
 mod answer;
 mod body;
 mod connection;
 mod request;
+mod secured;
 mod stop;
 #[cfg(test)]
 mod tests;
@@ -27,6 +28,7 @@ use std::sync::{Arc, Condvar, Mutex};
 use std::thread::{self, JoinHandle};
 use std::time::Duration;
 
+use rustls::ServerConfig;
 use stop::{Stop, lock};
 
 /// Handlers are shallow; a thousand of them should cost little.
@@ -82,6 +84,8 @@ type Handler = dyn Fn(&Request) -> Answer + Send + Sync;
 struct Shared {
     handler: Box<Handler>,
     limits: Limits,
+    /// `None`: connections are not encrypted.
+    tls: Option<Arc<ServerConfig>>,
     stop: Arc<Stop>,
     open: Mutex<HashMap<u64, Arc<TcpStream>>>,
     closed: Condvar,
@@ -97,12 +101,24 @@ impl Server {
         handler: impl Fn(&Request) -> Answer + Send + Sync + 'static,
         limits: Limits,
     ) -> io::Result<Server> {
+        Server::start_with(listener, handler, limits, None)
+    }
+
+    /// As [`Server::start`]; with `tls`, every connection begins with a handshake, for which a client has
+    /// [`Limits::transfer`].
+    pub fn start_with(
+        listener: TcpListener,
+        handler: impl Fn(&Request) -> Answer + Send + Sync + 'static,
+        limits: Limits,
+        tls: Option<Arc<ServerConfig>>,
+    ) -> io::Result<Server> {
         listener.set_nonblocking(false)?;
         let addr = listener.local_addr()?;
         let listener = Arc::new(listener);
         let shared = Arc::new(Shared {
             handler: Box::new(handler),
             limits,
+            tls,
             stop: Arc::default(),
             open: Mutex::default(),
             closed: Condvar::new(),

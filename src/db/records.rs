@@ -128,7 +128,6 @@ impl Loader {
             .collect()
     }
 
-    /// One record, wherever it stands; `None` when there is no such record.
     /// Up to `records` records of `ids` that this attempt has to send again, or that came in late, and that belong to
     /// this chunk, or to none.
     ///
@@ -157,7 +156,7 @@ impl Loader {
             .collect()
     }
 
-    /// Whether the columns exist.
+    /// One record, wherever it stands; `None` when there is no such record.
     ///
     /// # Errors
     /// As for [`Loader::load_range`].

@@ -3,15 +3,25 @@
 //! Where the API tells results per item, a record is delivered only if its own item says so; an answer that should tell
 //! them and does not leaves it unknown what was accepted.
 
-use serde_json::Value;
+mod pointer;
 
-use super::MESSAGE_BYTES;
+use serde_json::Value;
+use serde_json::value::RawValue;
+use ureq::http::Request;
+
+use super::reply::{ITEMS_LIMIT, Keep};
 use super::request::Shape;
+use super::{Endpoint, MESSAGE_BYTES};
 use crate::config;
 use crate::outcome::Answer;
 use crate::record::Record;
+use crate::secret::Mask;
 use crate::text;
 use crate::verdict::{Verdict, Verdicts};
+use pointer::Pointer;
+
+/// Bytes of a value that tells success from failure; a longer one is neither a status nor a word.
+const TOLD_MAX: usize = 1024;
 
 /// How records are put together, and how the answer is read.
 pub struct Bulk {
@@ -25,11 +35,13 @@ pub struct Bulk {
 /// Where an answer tells what became of each record (JSON pointers, RFC 6901).
 struct Items {
     /// To the array, in the order of the records.
-    array: String,
+    array: Pointer,
+    /// The same as it was written, for people.
+    array_name: String,
     /// Within an item, to what tells success from failure.
-    ok: String,
+    ok: Pointer,
     /// Within an item, to the reason for people.
-    error: String,
+    error: Pointer,
     /// The values that mean success; empty: `true`, or a number from 200 to 299.
     ok_values: Vec<Value>,
 }
@@ -56,9 +68,10 @@ impl Bulk {
     /// Bulk mode as the configuration describes it; `None` when records are sent one by one.
     pub fn new(bulk: &config::Bulk) -> Option<Bulk> {
         let items = || Items {
-            array: bulk.items.clone(),
-            ok: bulk.ok.clone(),
-            error: bulk.error.clone(),
+            array: Pointer::new(&bulk.items),
+            array_name: bulk.items.clone(),
+            ok: Pointer::new(&bulk.ok),
+            error: Pointer::new(&bulk.error),
             ok_values: bulk.ok_values.clone(),
         };
         (bulk.records > 0).then(|| Bulk {
@@ -119,9 +132,10 @@ impl Bulk {
         body: &[u8],
         records: usize,
         verdicts: &Verdicts,
+        mask: &Mask,
     ) -> Option<Result<Vec<Answer>, String>> {
         let items = self.items.as_ref()?;
-        Some(items.read(body, records, verdicts))
+        Some(items.read(body, records, verdicts, mask))
     }
 }
 
@@ -131,30 +145,41 @@ impl Items {
         body: &[u8],
         records: usize,
         verdicts: &Verdicts,
+        mask: &Mask,
     ) -> Result<Vec<Answer>, String> {
-        let body: Value = serde_json::from_slice(body)
-            .map_err(|error| format!("the results per item cannot be read: {error}"))?;
-        let array = body.pointer(&self.array).and_then(Value::as_array);
-        let array = array.ok_or_else(|| format!("the answer has no array at {}", self.array))?;
-        if array.len() != records {
-            let found = array.len();
+        let unreadable = |error| match body.len() as u64 >= ITEMS_LIMIT {
+            true => format!(
+                "the answer is longer than {ITEMS_LIMIT} bytes, so that the results per item are not read: set api.bulk.records lower"
+            ),
+            false => format!("the results per item cannot be read: {error}"),
+        };
+        let array = self.array.find(body).map_err(unreadable)?;
+        let members = match array {
+            Some(array) => pointer::members(array, records).map_err(unreadable)?,
+            None => None,
+        };
+        let (items, found) =
+            members.ok_or_else(|| format!("the answer has no array at {}", self.array_name))?;
+        if found != records {
             return Err(format!(
                 "the answer has {found} results for {records} records"
             ));
         }
-        Ok(array
-            .iter()
-            .map(|item| self.answer(item, verdicts))
+        Ok(items
+            .into_iter()
+            .map(|item| self.answer(item, verdicts, mask))
             .collect())
     }
 
-    fn answer(&self, item: &Value, verdicts: &Verdicts) -> Answer {
-        let told = item.pointer(&self.ok);
-        let status = told
-            .and_then(Value::as_u64)
-            .and_then(|n| u16::try_from(n).ok());
+    fn answer(&self, item: &RawValue, verdicts: &Verdicts, mask: &Mask) -> Answer {
+        let find = |pointer: &Pointer| pointer.find(item.get().as_bytes()).ok().flatten();
+        let raw = find(&self.ok);
+        let told = raw.filter(|raw| raw.get().len() <= TOLD_MAX);
+        let told: Option<Value> = told.and_then(|raw| serde_json::from_str(raw.get()).ok());
+        let status = told.as_ref().and_then(Value::as_u64);
+        let status = status.and_then(|n| u16::try_from(n).ok());
         let status = status.filter(|status| (100..=999).contains(status));
-        if told.is_some_and(|told| self.is_ok(told, status)) {
+        if told.as_ref().is_some_and(|told| self.is_ok(told, status)) {
             return Answer {
                 verdict: Verdict::Delivered,
                 http_status: status,
@@ -166,17 +191,15 @@ impl Items {
             None | Some(Verdict::Delivered | Verdict::DestinationFault) => Verdict::Retry(None),
             Some(verdict) => verdict,
         };
-        let reason = item.pointer(&self.error).unwrap_or(item);
-        let reason = match reason {
-            Value::String(text) => text.clone(),
-            other => other.to_string(),
-        };
-        let status_word = told.map_or("no result".to_string(), Value::to_string);
+        let reason = find(&self.error).unwrap_or(item).get();
+        let reason = serde_json::from_str(reason).unwrap_or_else(|_| reason.to_string());
+        let told = raw.map_or("no result", RawValue::get);
+        // Before it is cut: of a secret that is cut short the mask would not know the rest.
+        let message = mask.cover(&format!("item {told}: {reason}"));
         Answer {
             verdict,
             http_status: status,
-            message: text::printable(&format!("item {status_word}: {reason}"), MESSAGE_BYTES)
-                .into(),
+            message: text::printable(&message, MESSAGE_BYTES).into(),
         }
     }
 
@@ -185,5 +208,82 @@ impl Items {
             true => *told == Value::Bool(true) || matches!(status, Some(200..=299)),
             false => self.ok_values.contains(told),
         }
+    }
+}
+
+impl Endpoint {
+    /// How many records make one request; `None` when each is one.
+    pub fn bulk(&self) -> Option<&Bulk> {
+        self.bulk.as_ref()
+    }
+
+    /// The body of one request for these records, or for the first of them, as many as it may hold; for all if it is
+    /// `whole`.
+    pub fn pack(&self, bulk: &Bulk, records: &[Record], whole: bool) -> Pack {
+        bulk.pack(&self.shape, records, whole)
+    }
+
+    /// Sends the records of a chunk in one request. Returns what became of it, and of each record in the body, where the
+    /// answer tells that.
+    pub fn send_pack(
+        &self,
+        bulk: &Bulk,
+        chunk: &[Record],
+        pack: &Pack,
+        key: &str,
+    ) -> (Answer, Option<Vec<Answer>>) {
+        let request = match chunk.first() {
+            Some(first) => self.shape.fill_around(first, key, pack.body.clone()),
+            None => Err("there is no record to send".to_string()),
+        };
+        let keep = match bulk.reads_items() {
+            true => Keep::Items,
+            false => Keep::Nothing,
+        };
+        let (answer, body) = match request {
+            Ok(request) => self.exchange(request, key, keep),
+            Err(reason) => return (self.no_answer(Verdict::Dead, &reason), None),
+        };
+        if answer.verdict != Verdict::Delivered {
+            return (answer, None);
+        }
+        let mask = self.auth.mask();
+        match bulk.read_items(&body, pack.records(), &self.verdicts, &mask) {
+            None => (answer, None),
+            Some(Ok(items)) => (overall(answer, &items), Some(items)),
+            // The request was taken, but nobody knows for which records.
+            Some(Err(reason)) => {
+                let unknown = Answer {
+                    http_status: answer.http_status,
+                    ..self.no_answer(Verdict::Unknown, &reason)
+                };
+                (unknown, None)
+            }
+        }
+    }
+
+    /// The request that a record has for itself.
+    pub(super) fn request_of(
+        &self,
+        record: &Record,
+        key: &str,
+    ) -> Result<Request<Vec<u8>>, String> {
+        let Some(bulk) = &self.bulk else {
+            return self.shape.fill(record, key);
+        };
+        let pack = self.pack(bulk, std::slice::from_ref(record), true);
+        match pack.unfit.into_iter().next() {
+            Some((_, reason)) => Err(reason),
+            None => self.shape.fill_around(record, key, pack.body),
+        }
+    }
+}
+
+/// What an answer is to the gate that accepted none of the records in it: what it says of the first.
+fn overall(answer: Answer, items: &[Answer]) -> Answer {
+    let any = items.iter().any(|item| item.verdict == Verdict::Delivered);
+    match items.first() {
+        Some(first) if !any => first.clone(),
+        _ => answer,
     }
 }

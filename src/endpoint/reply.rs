@@ -17,7 +17,7 @@ use crate::verdict::Verdict;
 pub const BODY_LIMIT: u64 = 64 * 1024;
 
 /// Bytes of a body that tells results per item: some hundred for each of the most records that a request may hold.
-const ITEMS_LIMIT: u64 = 4 * 1024 * 1024;
+pub(super) const ITEMS_LIMIT: u64 = 4 * 1024 * 1024;
 
 /// What is kept of a success, whose body is otherwise only read so that the connection can be used again.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

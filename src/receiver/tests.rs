@@ -57,7 +57,8 @@ fn printing_to(out: impl Write + Send + 'static) -> Receiver {
         print: true,
         ..quiet()
     };
-    Receiver::serve(bind(&options).unwrap(), options, out).unwrap()
+    let door = Door::open(&options).unwrap();
+    Receiver::serve(bind(&options).unwrap(), door, options, out).unwrap()
 }
 
 #[test]

@@ -14,7 +14,7 @@ const OUT_KEPT: usize = 64 * 1024;
 
 /// Serves until the connection is over. Errors end it silently: the client has seen them too.
 pub(super) fn serve(shared: &Shared, stream: &TcpStream) {
-    let Ok(mut wire) = Wire::new(stream, shared.limits.transfer) else {
+    let Ok(mut wire) = Wire::new(stream, shared.limits.transfer, shared.tls.clone()) else {
         return;
     };
     let mut request = Request::new(Arc::clone(&shared.stop));

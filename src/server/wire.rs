@@ -1,11 +1,16 @@
-//! The two directions of one connection, each under an absolute deadline.
+//! The two directions of one connection, each under an absolute deadline; bare or over TLS.
 //!
 //! Invariant: nothing here waits longer than it was told, however slowly bytes drip in or out. A
-//! request that comes in one piece costs one read and no other system call.
+//! bare request that comes in one piece costs one read and no other system call.
 
 use std::io::{self, ErrorKind, Read, Write};
 use std::net::{Shutdown, TcpStream};
+use std::sync::Arc;
 use std::time::{Duration, Instant};
+
+use rustls::ServerConfig;
+
+use super::secured::Secured;
 
 /// The head of a request, and any other element that must be seen whole, fits in here.
 const BUFFER_MAX: usize = 16 * 1024;
@@ -35,7 +40,7 @@ impl Deadline {
     }
 
     /// The time left, at least a millisecond (no time at all means "for ever" to a socket).
-    fn left(&self) -> Option<Duration> {
+    pub(super) fn left(&self) -> Option<Duration> {
         let left = self.span.checked_sub(self.from.elapsed())?;
         Some(left.max(Duration::from_millis(1)))
     }
@@ -43,6 +48,7 @@ impl Deadline {
 
 pub(super) struct Wire<'a> {
     stream: &'a TcpStream,
+    secured: Option<Secured>,
     data: Vec<u8>,
     start: usize,
     end: usize,
@@ -52,12 +58,19 @@ pub(super) struct Wire<'a> {
 }
 
 impl<'a> Wire<'a> {
-    pub(super) fn new(stream: &'a TcpStream, transfer: Duration) -> io::Result<Wire<'a>> {
+    /// Over TLS, the handshake is done, or this fails.
+    pub(super) fn new(
+        stream: &'a TcpStream,
+        transfer: Duration,
+        tls: Option<Arc<ServerConfig>>,
+    ) -> io::Result<Wire<'a>> {
         let transfer = transfer.max(Duration::from_millis(1));
         stream.set_nodelay(true)?;
         stream.set_write_timeout(Some(transfer))?;
+        let secured = tls.map(|tls| Secured::begin(stream, tls, Deadline::after(transfer)));
         Ok(Wire {
             stream,
+            secured: secured.transpose()?,
             data: vec![0; BUFFER_START],
             start: 0,
             end: 0,
@@ -117,11 +130,17 @@ impl<'a> Wire<'a> {
     }
 
     fn read(&mut self, patience: Duration) -> io::Result<usize> {
-        if patience != self.patience {
-            self.stream.set_read_timeout(Some(patience))?;
-            self.patience = patience;
-        }
-        let count = retry(|| (&*self.stream).read(&mut self.data[self.end..]))?;
+        let free = &mut self.data[self.end..];
+        let count = match &mut self.secured {
+            Some(secured) => secured.read(self.stream, free, Deadline::after(patience))?,
+            None => {
+                if patience != self.patience {
+                    self.stream.set_read_timeout(Some(patience))?;
+                    self.patience = patience;
+                }
+                retry(|| (&*self.stream).read(free))?
+            }
+        };
         self.end += count;
         Ok(count)
     }
@@ -129,6 +148,9 @@ impl<'a> Wire<'a> {
     /// Sends all of `bytes`, in one write where the socket takes them.
     pub(super) fn write(&mut self, bytes: &[u8]) -> io::Result<()> {
         let deadline = Deadline::after(self.transfer);
+        if let Some(secured) = &mut self.secured {
+            return secured.write(self.stream, bytes, deadline);
+        }
         let mut sent = self.write_some(bytes)?;
         if sent == bytes.len() {
             return Ok(());
@@ -148,6 +170,9 @@ impl<'a> Wire<'a> {
     /// Ends the connection so that the client can read the answer: a socket closed over unread
     /// bytes sends a reset, which may overtake the answer (RFC 9112, 9.6).
     pub(super) fn linger(mut self) {
+        if let Some(secured) = &mut self.secured {
+            secured.end(self.stream, Deadline::after(LINGER));
+        }
         if self.stream.shutdown(Shutdown::Write).is_err() {
             return;
         }
@@ -162,7 +187,7 @@ impl<'a> Wire<'a> {
 }
 
 /// A signal handler that ran meanwhile is no reason to give up.
-fn retry(mut call: impl FnMut() -> io::Result<usize>) -> io::Result<usize> {
+pub(super) fn retry(mut call: impl FnMut() -> io::Result<usize>) -> io::Result<usize> {
     loop {
         match call() {
             Err(error) if error.kind() == ErrorKind::Interrupted => {}

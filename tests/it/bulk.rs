@@ -9,6 +9,8 @@ use std::time::Duration;
 
 use crate::harness::{Api, Daemon, Latch, Seen, Site, eventually};
 
+mod answers;
+
 const QUICK: &str =
     "[retry]\ninterval = \"100ms\"\nbackoff = 1.0\n[workers]\nthreads = 2\n[batch]\nsize = 100\n";
 

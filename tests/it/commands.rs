@@ -7,7 +7,7 @@ mod import;
 mod init;
 mod output;
 mod preview;
-mod receiver;
+pub mod receiver;
 mod status;
 
 use crate::harness::Site;

@@ -5,7 +5,8 @@ mod pki;
 mod strict;
 
 use nginx::Nginx;
-use pki::{Pki, replace};
+pub(crate) use pki::Pki;
+use pki::replace;
 
 use crate::harness::{Api, Site, eventually};
 use crate::rights::skip;

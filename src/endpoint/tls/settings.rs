@@ -2,8 +2,6 @@
 
 use rustls::client::ResolvesClientCert;
 use rustls::crypto::{CryptoProvider, ring};
-use rustls::pki_types::pem::PemObject;
-use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use rustls::sign::CertifiedKey;
 use rustls::version::{TLS12, TLS13};
 use rustls::{ClientConfig, RootCertStore, SignatureScheme};
@@ -12,19 +10,8 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use super::verifier::Verifier;
 use crate::config::{self, ConfigError, TlsVersion};
-use crate::secret::{Form, Secret, SecretFile};
-
-const CERTIFICATES: Form = Form {
-    limit: 1024 * 1024,
-    public: true,
-    check: |text| certificates(text).map(drop),
-};
-
-const KEY: Form = Form {
-    limit: 64 * 1024,
-    public: false,
-    check: |text| key(text).map(drop),
-};
+use crate::pem::{CERTIFICATES, KEY, certificates, key};
+use crate::secret::{Secret, SecretFile};
 
 /// The settings of all connections.
 pub struct Tls {
@@ -202,23 +189,6 @@ impl Tls {
     fn files(&self) -> impl Iterator<Item = &SecretFile> {
         self.ca.iter().chain(&self.cert).chain(&self.key)
     }
-}
-
-fn certificates(pem: &str) -> Result<Vec<CertificateDer<'static>>, String> {
-    let read: Result<Vec<_>, _> = CertificateDer::pem_slice_iter(pem.as_bytes()).collect();
-    match read {
-        Ok(found) if !found.is_empty() => Ok(found),
-        _ => Err("holds no certificate in PEM form (-----BEGIN CERTIFICATE-----)".to_owned()),
-    }
-}
-
-fn key(pem: &str) -> Result<PrivateKeyDer<'static>, String> {
-    if pem.contains("ENCRYPTED") {
-        return Err("is locked with a passphrase: store the key without one".to_owned());
-    }
-    // The cause is left out, for it may show a part of the file.
-    PrivateKeyDer::from_pem_slice(pem.as_bytes())
-        .map_err(|_| "holds no private key in PEM form (-----BEGIN PRIVATE KEY-----)".to_owned())
 }
 
 /// What ferryd shows of itself, if anything; and remembers that it was wanted.

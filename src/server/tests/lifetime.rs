@@ -158,3 +158,55 @@ fn stop_cuts_a_dripped_answer() {
     drop(server);
     assert_eq!(client.rest(), "");
 }
+
+/// A server that speaks TLS; its certificate is never looked at here.
+fn secured(limits: Limits) -> Server {
+    let provider = Arc::new(rustls::crypto::ring::default_provider());
+    let tls = rustls::ServerConfig::builder_with_provider(provider)
+        .with_safe_default_protocol_versions()
+        .unwrap()
+        .with_no_client_auth()
+        .with_cert_resolver(Arc::new(rustls::server::ResolvesServerCertUsingSni::new()));
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let handler = |_: &Request| Answer::status(200);
+    Server::start_with(listener, handler, limits, Some(Arc::new(tls))).unwrap()
+}
+
+#[test]
+fn a_handshake_that_drips_or_never_begins_is_cut_off_at_the_deadline() {
+    let limits = Limits {
+        idle: Duration::from_secs(60),
+        ..hasty()
+    };
+    // Nothing at all, and a handshake message of which one byte comes after the other.
+    for start in [&b""[..], &[22, 3, 1, 0x40, 0]] {
+        let server = secured(limits.clone());
+        let mut client = Client::connect(&server);
+        let (began, mut byte) = (Instant::now(), [0]);
+        client.0.write_all(start).unwrap();
+        let pause = Some(Duration::from_millis(10));
+        client.0.set_read_timeout(pause).unwrap();
+        while client
+            .0
+            .read(&mut byte)
+            .is_err_and(|e| e.kind() == io::ErrorKind::WouldBlock)
+        {
+            assert!(began.elapsed() < PATIENCE, "never cut off");
+            if !start.is_empty() {
+                let _ = client.0.write(&[0]);
+            }
+        }
+        assert!(began.elapsed() >= Duration::from_millis(150));
+        eventually(|| lock(&server.shared.open).is_empty());
+    }
+}
+
+#[test]
+fn a_request_in_plain_text_gets_no_answer_from_a_server_that_speaks_tls() {
+    let server = secured(Limits::default());
+    let mut client = Client::connect(&server);
+    client.send(GET);
+    let mut answer = Vec::new();
+    let _ = client.0.read_to_end(&mut answer);
+    assert!(!answer.starts_with(b"HTTP"), "{answer:?}");
+}

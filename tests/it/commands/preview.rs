@@ -285,22 +285,41 @@ fn the_key_of_a_record_in_trouble_is_the_one_it_was_sent_with() {
 }
 
 #[test]
-fn in_bulk_mode_the_request_holds_the_record_alone_and_a_trial_says_that_it_will_come_again() {
-    let api = Api::accepting();
+fn in_bulk_mode_the_record_is_alone_in_a_request_of_that_form() {
+    let (api, wired) = Wired::recording();
+    let bulk = "[api.bulk]\nrecords = 10\n";
+    let site = Site::with(&api, bulk);
+    site.import(1, 1..=3);
+    let last = |ran: Ran| ran.stdout.trim_end().lines().last().unwrap().to_string();
+    let body = r#"[{"networkId":"2","city":"Lisboa"}]"#;
+    assert_eq!(last(site.run(&["preview", "2"]).assert_code(0)), body);
+    let said = last(site.run(&["preview", "2", "--send"]).assert_code(0));
+    assert!(
+        said.starts_with("record 2: accepted; ") && said.ends_with("; HTTP 200"),
+        "{said}"
+    );
+    let sent = wired.lock().unwrap()[0].clone();
+    assert_eq!(sent.body, body);
+    assert!(
+        sent.header("idempotency-key")[0].ends_with(".2:2"),
+        "{sent:?}"
+    );
+
+    let refusing = Api::answering(|_, _| {
+        Answer::text(200, "{\"results\":[{\"status\":422,\"error\":\"no\"}]}")
+    });
     let site = Site::with(
-        &api,
-        "[api.body]\nid = \"id\"\n[api.bulk]\nrecords = 10\nformat = \"ndjson\"\n",
+        &refusing,
+        &format!("{bulk}items = \"/results\"\nformat = \"ndjson\"\n"),
     );
     site.import(1, 1..=3);
-    let shown = site.run(&["preview", "2"]).assert_code(0).stdout;
-    assert!(
-        shown.contains("content-type: application/x-ndjson\n"),
-        "{shown}"
+    let said = last(site.run(&["preview", "2", "--send"]).assert_code(1));
+    assert_eq!(
+        said,
+        "record 2: refused for good; it would be dead; item 422: no"
     );
-    assert!(shown.ends_with("\n\n{\"id\":2}\n\n"), "{shown:?}");
-    let shown = site.run(&["preview", "2", "--send"]).assert_code(0).stdout;
-    assert!(shown.contains("together with others"), "{shown}");
-    let seen = api.seen();
-    assert_eq!(seen[0].body, "{\"id\":2}\n");
-    assert!(seen[0].key.ends_with(".2:2"), "{}", seen[0].key);
+    assert_eq!(
+        refusing.seen()[0].body,
+        "{\"networkId\":\"2\",\"city\":\"Lisboa\"}\n"
+    );
 }

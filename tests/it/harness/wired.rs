@@ -16,7 +16,7 @@ pub struct Wired {
 }
 
 impl Wired {
-    fn of(request: &Request) -> Wired {
+    pub fn of(request: &Request) -> Wired {
         let own = |(name, value): (&str, &str)| (name.to_ascii_lowercase(), value.to_string());
         Wired {
             line: format!("{} {}", request.method(), request.target()),
