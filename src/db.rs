@@ -109,12 +109,12 @@ pub enum OpenError {
         /// What failed.
         reason: String,
     },
-    /// Too many files are open.
+    /// Too many files are open, or there are too many for one more.
     #[error("{}: the database cannot be opened: {shortage}", .path.display())]
     Shortage {
         /// The database.
         path: PathBuf,
-        /// Whose files, and what to do.
+        /// What there is too little of, and what to do.
         shortage: &'static str,
     },
     /// Anything else that SQLite reports.
@@ -133,8 +133,8 @@ impl OpenError {
         let path = path.to_path_buf();
         let reason = source.to_string();
         let code = source.sqlite_error_code();
-        if let Some(shortage) = limits::shortage_of_files()
-            && code == Some(ErrorCode::CannotOpen)
+        if code == Some(ErrorCode::CannotOpen)
+            && let Some(shortage) = shortage_of_files(&path)
         {
             return OpenError::Shortage { path, shortage };
         }
@@ -150,6 +150,12 @@ impl OpenError {
             _ => OpenError::Sqlite { path, source },
         }
     }
+}
+
+/// Why a file that was to be opened or made beside the database cannot be, when that is no matter of rights.
+fn shortage_of_files(database: &Path) -> Option<&'static str> {
+    let no_inodes = || place::has_no_inodes(database).then_some(place::NO_INODES);
+    limits::shortage_of_files().or_else(no_inodes)
 }
 
 /// Makes the database, or brings its schema up to this version, if that is needed. The caller holds the instance lock.

@@ -1,7 +1,8 @@
 //! Opening the file for a pipeline: the instance lock, the set-up, and freeing what a dead process left RUNNING.
 //!
-//! A fault that may end by itself (a full disk, a lock of another program, a file system mounted read-only) is waited for:
-//! ending with an error would make a supervisor start ferryd over and over. What an operator has to mend is refused.
+//! A fault that may end by itself (a disk that is full or has no inodes left, a lock of another program, a file system
+//! mounted read-only) is waited for: ending with an error would make a supervisor start ferryd over and over. What an
+//! operator has to mend is refused.
 
 use anyhow::Context;
 use rusqlite::{Connection, ErrorCode};
@@ -123,7 +124,9 @@ fn patiently<T>(
 fn passing_fault(path: &Path, error: &anyhow::Error) -> Option<String> {
     if let Some(LockError::Io { source, .. }) = error.downcast_ref() {
         return match source.kind() {
-            ErrorKind::StorageFull => Some(format!("the disk is full; {FREE_SPACE}")),
+            ErrorKind::StorageFull => {
+                Some(no_inodes(path).unwrap_or_else(|| format!("the disk is full; {FREE_SPACE}")))
+            }
             ErrorKind::ReadOnlyFilesystem => Some(read_only()),
             _ => None,
         };
@@ -132,6 +135,7 @@ fn passing_fault(path: &Path, error: &anyhow::Error) -> Option<String> {
         OpenError::Permission { .. } | OpenError::CannotCreate { .. } => {
             place::is_read_only(path).then(read_only)
         }
+        OpenError::Shortage { .. } => no_inodes(path),
         OpenError::Corrupt { .. } => fault::unreadable(path),
         OpenError::Sqlite { source, .. } => {
             let passing = fault::may_end_by_itself(source)
@@ -140,6 +144,10 @@ fn passing_fault(path: &Path, error: &anyhow::Error) -> Option<String> {
         }
         _ => None,
     }
+}
+
+fn no_inodes(path: &Path) -> Option<String> {
+    place::has_no_inodes(path).then(|| place::NO_INODES.into())
 }
 
 fn read_only() -> String {

@@ -113,6 +113,7 @@ pub fn advice(database: &Path, error: &rusqlite::Error) -> String {
             "its file system is mounted read-only; mount it for writing again".to_string()
         }
         _ if Damaged::of(error).is_some() => unreadable_page(),
+        Some(ErrorCode::CannotOpen) if place::has_no_inodes(database) => place::NO_INODES.into(),
         _ => match limits::shortage_of_files() {
             Some(shortage) => shortage.to_string(),
             None => format!("{error}; {SEE_TO_DISK}"),

@@ -3,7 +3,7 @@
 //! It looks from outside and never opens the files. What it finds holds sending before an outcome could be lost: SQLite
 //! goes on "working" on a deleted file, and on a full disk there is only the -wal's own room for what was sent already.
 
-use rustix::fs::{Access, StatVfsMountFlags, access, statvfs};
+use rustix::fs::{Access, StatVfs, StatVfsMountFlags, access, statvfs};
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
@@ -17,6 +17,9 @@ const ROOM_ABOVE: u64 = FULL_BELOW + ballast::SIZE;
 
 /// A -wal of more bytes than this is not emptied any more: in normal work it stays below half of it.
 const PINNED_ABOVE: u64 = 2 * WAL_LIMIT as u64;
+
+/// Cause and remedy of a disk on which no file can be made.
+pub const NO_INODES: &str = "no inodes are left; remove some files";
 
 /// What a database that is open in this process stands on.
 #[derive(Debug)]
@@ -131,14 +134,9 @@ pub fn check_access(database: &Path) -> Result<(), OpenError> {
     Ok(())
 }
 
-/// Whether the file system of a database, or of the directory where it would be, is mounted read-only.
+/// Whether the file system of a database is mounted read-only.
 pub fn is_read_only(database: &Path) -> bool {
-    let directory = match database.parent() {
-        Some(parent) if parent != Path::new("") => parent,
-        _ => Path::new("."),
-    };
-    let found = statvfs(database).or_else(|_| statvfs(directory));
-    found.is_ok_and(|found| found.f_flag.contains(StatVfsMountFlags::RDONLY))
+    file_system(database).is_some_and(|found| found.f_flag.contains(StatVfsMountFlags::RDONLY))
 }
 
 /// Whether the disk of a database is full.
@@ -146,15 +144,36 @@ pub fn is_full(database: &Path) -> bool {
     room(database).is_some_and(|room| room < FULL_BELOW)
 }
 
+/// Whether the disk of a database takes no further file, however much room it has. A file system that counts none, such as
+/// btrfs, says that it has none in all.
+pub fn has_no_inodes(database: &Path) -> bool {
+    file_system(database).is_some_and(|found| {
+        let free = match rustix::process::geteuid().is_root() {
+            true => found.f_ffree,
+            false => found.f_favail,
+        };
+        found.f_files > 0 && free == 0
+    })
+}
+
 /// Bytes that this process may still write there; `None` where the file system does not tell.
 fn room(database: &Path) -> Option<u64> {
-    let found = statvfs(database).ok()?;
+    let found = file_system(database)?;
     // What is kept back for root is there for root.
     let blocks = match rustix::process::geteuid().is_root() {
         true => found.f_bfree,
         false => found.f_bavail,
     };
     (found.f_blocks > 0).then(|| blocks.saturating_mul(found.f_frsize))
+}
+
+/// The file system of a database, or of the directory where it would be.
+fn file_system(database: &Path) -> Option<StatVfs> {
+    let directory = match database.parent() {
+        Some(parent) if parent != Path::new("") => parent,
+        _ => Path::new("."),
+    };
+    statvfs(database).or_else(|_| statvfs(directory)).ok()
 }
 
 #[cfg(test)]
