@@ -145,8 +145,11 @@ impl OpenError {
             Some(ErrorCode::ReadOnly | ErrorCode::PermissionDenied) => {
                 OpenError::Permission { path, reason }
             }
-            Some(ErrorCode::CannotOpen) if path.exists() => OpenError::Permission { path, reason },
-            Some(ErrorCode::CannotOpen) => OpenError::CannotCreate { path, reason },
+            Some(ErrorCode::CannotOpen) => match place::find(&path) {
+                Ok(Some(_)) => OpenError::Permission { path, reason },
+                Ok(None) => OpenError::CannotCreate { path, reason },
+                Err(error) => error,
+            },
             _ => OpenError::Sqlite { path, source },
         }
     }
@@ -181,7 +184,7 @@ pub fn set_up(path: &Path) -> Result<(), OpenError> {
 /// # Errors
 /// When the file is refused.
 pub fn needs_set_up(path: &Path) -> Result<bool, OpenError> {
-    Ok(!path.exists() || !schema::inspect(path)?.is_current())
+    Ok(place::find(path)?.is_none() || !schema::inspect(path)?.is_current())
 }
 
 /// A connection that may write. Only the writer thread and `import` have one.
@@ -222,9 +225,6 @@ pub fn open_reader(path: &Path) -> Result<Connection, OpenError> {
 /// # Errors
 /// When the file is missing, refused or not set up.
 pub fn open_to_look(path: &Path) -> Result<Connection, OpenError> {
-    if !path.exists() {
-        return Err(OpenError::Missing(path.to_path_buf()));
-    }
     if !schema::inspect(path)?.is_ours() {
         return Err(OpenError::NotSetUp(path.to_path_buf()));
     }
@@ -232,10 +232,10 @@ pub fn open_to_look(path: &Path) -> Result<Connection, OpenError> {
 }
 
 fn open(path: &Path, mode: OpenFlags) -> Result<Connection, OpenError> {
-    if !path.exists() {
+    let Some(found) = place::find(path)? else {
         return Err(OpenError::Missing(path.to_path_buf()));
-    }
-    if !path.is_file() {
+    };
+    if !found.is_file() {
         return Err(OpenError::Foreign {
             path: path.to_path_buf(),
             reason: "it is not a regular file".into(),

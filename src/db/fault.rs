@@ -6,7 +6,7 @@
 use rusqlite::{Connection, ErrorCode};
 use std::path::Path;
 
-use super::{holders, is_locked, place};
+use super::{OpenError, holders, is_locked, place};
 use crate::limits;
 
 /// What to do about a damaged file.
@@ -60,8 +60,8 @@ fn look_again(database: &Path) -> Look {
     };
     let found = match super::open_reader(database) {
         Ok(conn) => check(&conn),
-        Err(super::OpenError::Sqlite { .. }) => return Look::Unreadable,
-        Err(_) => return Look::Damaged,
+        Err(OpenError::Corrupt { .. }) => return Look::Damaged,
+        Err(_) => return Look::Unreadable,
     };
     match found {
         Ok(text) if text == "ok" => Look::Sound,

@@ -4,6 +4,8 @@
 //! goes on "working" on a deleted file, and on a full disk there is only the -wal's own room for what was sent already.
 
 use rustix::fs::{Access, StatVfs, StatVfsMountFlags, access, statvfs};
+use std::fs::Metadata;
+use std::io::ErrorKind;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
@@ -40,7 +42,8 @@ impl Place {
     pub fn of(database: &Path) -> Place {
         let files = ["", "-wal", "-shm"].map(|suffix| beside(database, suffix));
         let files = files.map(|file| {
-            let identity = identity(&file);
+            // It was opened a moment ago, so this user may look.
+            let identity = identity(&file).unwrap_or_default();
             (file, identity)
         });
         Place {
@@ -59,12 +62,17 @@ impl Place {
 
     fn moved(&self) -> Option<String> {
         let mut files = self.files.iter();
-        let (file, _) = files.find(|(file, opened)| identity(file) != *opened)?;
-        let what = match file.exists() {
-            true => "replaced by another file",
-            false => "deleted or moved away",
+        let look = |(file, opened): &(PathBuf, _)| match identity(file) {
+            Ok(found) if found == *opened => None,
+            found => Some((file.clone(), found)),
         };
-        let remedy = match *file == self.database {
+        let (file, found) = files.find_map(look)?;
+        let what = match found {
+            Ok(Some(_)) => "replaced by another file",
+            Ok(None) => "deleted or moved away",
+            Err(error) => return Some(error.to_string()),
+        };
+        let remedy = match file == self.database {
             true => "put the same file back, or stop ferryd and restore a backup",
             false => {
                 "put the same file back, or restart ferryd before any other program opens the database"
@@ -109,9 +117,24 @@ impl Place {
     }
 }
 
-fn identity(file: &Path) -> Option<Identity> {
-    let metadata = std::fs::metadata(file).ok()?;
-    Some((metadata.dev(), metadata.ino()))
+/// What is there under this name, if anything is.
+///
+/// # Errors
+/// When this user may not look: whether there is something is not known then.
+pub fn find(file: &Path) -> Result<Option<Metadata>, OpenError> {
+    match std::fs::metadata(file) {
+        Ok(found) => Ok(Some(found)),
+        Err(error) if error.kind() == ErrorKind::PermissionDenied => Err(OpenError::Permission {
+            path: file.to_path_buf(),
+            reason: "a directory on its path may not be searched".into(),
+        }),
+        Err(_) => Ok(None),
+    }
+}
+
+fn identity(file: &Path) -> Result<Option<Identity>, OpenError> {
+    let found = find(file)?;
+    Ok(found.map(|found| (found.dev(), found.ino())))
 }
 
 /// Refuses a database of which some file cannot be read and written, also its -wal or -shm: another user may have made
@@ -121,7 +144,7 @@ fn identity(file: &Path) -> Option<Identity> {
 /// See [`OpenError::Permission`], which names the file and its owner.
 pub fn check_access(database: &Path) -> Result<(), OpenError> {
     for file in ["", "-wal", "-shm"].map(|suffix| beside(database, suffix)) {
-        let Ok(metadata) = std::fs::metadata(&file) else {
+        let Some(metadata) = find(&file)? else {
             continue;
         };
         access(&file, Access::READ_OK | Access::WRITE_OK).map_err(|error| {
