@@ -2,7 +2,7 @@
 
 use crate::check::Unreachable;
 use crate::config::ConfigError;
-use crate::daemon::Panicked;
+use crate::daemon::{Panicked, StoppedWaiting};
 use crate::db::fault::FREE_SPACE;
 use crate::db::records::NoColumn;
 use crate::db::writer::WriteError;
@@ -87,6 +87,10 @@ fn code_of(cause: &(dyn std::error::Error + 'static)) -> Option<u8> {
     }
     if cause.is::<BadLine>() || cause.is::<BadJournal>() {
         return Some(DATA);
+    }
+    // A `drain` that had not even begun; a `run` has done what it was told to, and makes no error of it.
+    if cause.is::<StoppedWaiting>() {
+        return Some(NOT_DELIVERED);
     }
     if cause.is::<Unreachable>() {
         return Some(UNREACHABLE);

@@ -58,7 +58,7 @@ fn look_again(database: &Path) -> Look {
     let check = |conn: &Connection| -> rusqlite::Result<String> {
         conn.query_row("PRAGMA integrity_check(1)", [], |row| row.get(0))
     };
-    let found = match super::open_reader(database) {
+    let found = match super::open_reader(database, super::BUSY_TIMEOUT) {
         Ok(conn) => check(&conn),
         Err(OpenError::Corrupt { .. }) => return Look::Damaged,
         Err(_) => return Look::Unreadable,
