@@ -57,13 +57,20 @@ struct Refused {
     records: Vec<i64>,
 }
 
+/// The fault of this machine that [`Hold::sign`] named beside the pause. It stands until the watcher knows better.
+fn fault_beside_pause(reason: &str) -> Option<String> {
+    let fault = reason.strip_prefix(PAUSED)?.strip_prefix("; ")?;
+    Some(fault.to_string())
+}
+
 impl Hold {
     /// As an earlier process left it: see [`super::Gate::new`].
     pub(super) fn new(rules: &Rules, sign: Sign, probe_in: Option<Duration>) -> Hold {
         let now = Instant::now();
         let reason = sign.reason.clone().unwrap_or_default();
         let (closed, local_fault) = match (sign.state, probe_in) {
-            (State::Open | State::Paused, _) => (None, None),
+            (State::Open, _) => (None, None),
+            (State::Paused, _) => (None, fault_beside_pause(&reason)),
             (State::Closed | State::Probing, None) => (None, Some(reason)),
             (State::Closed | State::Probing, Some(probe_in)) => {
                 // No hold is longer than allowed, whatever a wrong clock made of it.
