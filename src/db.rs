@@ -14,6 +14,7 @@ pub mod pool;
 pub mod preview;
 pub mod records;
 pub mod schema;
+mod second_look;
 pub mod settle;
 pub mod steer;
 pub mod summary;
