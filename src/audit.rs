@@ -275,7 +275,7 @@ mod tests {
     fn an_empty_database_keeps_every_promise_and_every_statement_prepares() {
         let dir = tempfile::tempdir().unwrap();
         let (database, journal) = (dir.path().join("a.db"), dir.path().join("journal"));
-        db::set_up(&database).unwrap();
+        db::set_up(&database, db::BUSY_TIMEOUT).unwrap();
         std::fs::write(&journal, "").unwrap();
         let report = audit(&database, Some(&journal)).unwrap();
         assert!(report.holds, "{report}");

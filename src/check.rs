@@ -121,7 +121,7 @@ fn permissions(database: &Path) -> anyhow::Result<String> {
         Some(parent) if parent != Path::new("") => parent,
         _ => Path::new("."),
     };
-    if !directory.is_dir() {
+    if !place::find(directory)?.is_some_and(|found| found.is_dir()) {
         return Err(OpenError::CannotCreate {
             path: database.to_path_buf(),
             reason: "the directory does not exist".into(),

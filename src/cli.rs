@@ -7,6 +7,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use crate::config::{self, Flags, Loaded};
+use crate::daemon::StoppedWaiting;
 use crate::db::steer::{Target, Verb};
 use crate::import::Format;
 use crate::{
@@ -260,7 +261,7 @@ impl Cli {
         };
         let quiet = self.common.quiet > 0;
         match self.command {
-            Command::Run => run::run(&load(&flags)?.config, &stop::on_signal()?)?,
+            Command::Run => run(&flags)?,
             Command::Drain {
                 user,
                 timeout,
@@ -372,6 +373,17 @@ fn load(flags: &Flags) -> Result<Loaded, config::ConfigError> {
 /// The database, for the commands that need nothing else of the configuration.
 fn database(flags: &Flags) -> Result<PathBuf, config::ConfigError> {
     Ok(load(flags)?.config.database.path)
+}
+
+/// A stop that comes while the start waits is obeyed like any other.
+fn run(flags: &Flags) -> anyhow::Result<()> {
+    match run::run(&load(flags)?.config, &stop::on_signal()?) {
+        Err(error) if error.is::<StoppedWaiting>() => {
+            log::info!("Stopped.");
+            Ok(())
+        }
+        done => done,
+    }
 }
 
 fn drain(flags: &Flags, quiet: bool, options: &drain::Options) -> anyhow::Result<Outcome> {

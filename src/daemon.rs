@@ -34,6 +34,7 @@ use crate::worker::Shared;
 use crew::Crew;
 
 pub use crew::Panicked;
+pub use file::StoppedWaiting;
 
 /// Time for committing and freeing batches, after requests had `shutdown.grace`.
 const WIND_UP: Duration = Duration::from_secs(1);

@@ -14,6 +14,7 @@ pub mod pool;
 pub mod preview;
 pub mod records;
 pub mod schema;
+mod second_look;
 pub mod settle;
 pub mod steer;
 pub mod summary;
@@ -31,8 +32,8 @@ pub use fault::{Damaged, REPAIR};
 /// `PRAGMA application_id` of a ferryd file: "FERY".
 pub const APPLICATION_ID: i32 = 0x4645_5259;
 
-/// How long a statement waits for another program's lock before it reports it.
-const BUSY_TIMEOUT: Duration = Duration::from_secs(5);
+/// How long a statement waits for another program's lock before it reports it, where nobody has to break that off.
+pub const BUSY_TIMEOUT: Duration = Duration::from_secs(5);
 
 /// Pages in the -wal (4 KiB each) after which a commit also checkpoints: the -wal stays below 4 MB.
 const CHECKPOINT_PAGES: i32 = 800;
@@ -109,12 +110,12 @@ pub enum OpenError {
         /// What failed.
         reason: String,
     },
-    /// Too many files are open.
+    /// Too many files are open, or there are too many for one more.
     #[error("{}: the database cannot be opened: {shortage}", .path.display())]
     Shortage {
         /// The database.
         path: PathBuf,
-        /// Whose files, and what to do.
+        /// What there is too little of, and what to do.
         shortage: &'static str,
     },
     /// Anything else that SQLite reports.
@@ -133,8 +134,8 @@ impl OpenError {
         let path = path.to_path_buf();
         let reason = source.to_string();
         let code = source.sqlite_error_code();
-        if let Some(shortage) = limits::shortage_of_files()
-            && code == Some(ErrorCode::CannotOpen)
+        if code == Some(ErrorCode::CannotOpen)
+            && let Some(shortage) = shortage_of_files(&path)
         {
             return OpenError::Shortage { path, shortage };
         }
@@ -145,19 +146,29 @@ impl OpenError {
             Some(ErrorCode::ReadOnly | ErrorCode::PermissionDenied) => {
                 OpenError::Permission { path, reason }
             }
-            Some(ErrorCode::CannotOpen) if path.exists() => OpenError::Permission { path, reason },
-            Some(ErrorCode::CannotOpen) => OpenError::CannotCreate { path, reason },
+            Some(ErrorCode::CannotOpen) => match place::find(&path) {
+                Ok(Some(_)) => OpenError::Permission { path, reason },
+                Ok(None) => OpenError::CannotCreate { path, reason },
+                Err(error) => error,
+            },
             _ => OpenError::Sqlite { path, source },
         }
     }
 }
 
-/// Makes the database, or brings its schema up to this version, if that is needed. The caller holds the instance lock.
+/// Why a file that was to be opened or made beside the database cannot be, when that is no matter of rights.
+fn shortage_of_files(database: &Path) -> Option<&'static str> {
+    let no_inodes = || place::has_no_inodes(database).then_some(place::NO_INODES);
+    limits::shortage_of_files().or_else(no_inodes)
+}
+
+/// Makes the database, or brings its schema up to this version, if that is needed. The caller holds the instance lock. Here
+/// and below, `wait` is the longest time that a statement waits for another program's lock.
 ///
 /// # Errors
 /// When the file is refused; then it is as it was.
-pub fn set_up(path: &Path) -> Result<(), OpenError> {
-    if !needs_set_up(path)? {
+pub fn set_up(path: &Path, wait: Duration) -> Result<(), OpenError> {
+    if !needs_set_up(path, wait)? {
         return Ok(());
     }
     let mut conn = Connection::open_with_flags(
@@ -167,24 +178,28 @@ pub fn set_up(path: &Path) -> Result<(), OpenError> {
             | OpenFlags::SQLITE_OPEN_NO_MUTEX,
     )
     .map_err(|e| OpenError::of(path, e))?;
-    schema::migrate(&mut conn).map_err(|e| OpenError::of(path, e))
+    schema::migrate(&mut conn, wait).map_err(|e| OpenError::of(path, e))
 }
 
 /// Whether [`set_up`] has something to do.
 ///
 /// # Errors
 /// When the file is refused.
-pub fn needs_set_up(path: &Path) -> Result<bool, OpenError> {
-    Ok(!path.exists() || !schema::inspect(path)?.is_current())
+pub fn needs_set_up(path: &Path, wait: Duration) -> Result<bool, OpenError> {
+    Ok(place::find(path)?.is_none() || !schema::inspect(path, wait)?.is_current())
 }
 
 /// A connection that may write. Only the writer thread and `import` have one.
 ///
 /// # Errors
 /// When there is no such file, or it cannot be opened for writing.
-pub fn open_writer(path: &Path, durability: Durability) -> Result<Connection, OpenError> {
+pub fn open_writer(
+    path: &Path,
+    durability: Durability,
+    wait: Duration,
+) -> Result<Connection, OpenError> {
     place::check_access(path)?;
-    let conn = open(path, OpenFlags::SQLITE_OPEN_READ_WRITE)?;
+    let conn = open(path, OpenFlags::SQLITE_OPEN_READ_WRITE, wait)?;
     let mode = prepare_writer(&conn, durability).map_err(|e| OpenError::of(path, e))?;
     if mode != "wal" {
         // Without one a failed COMMIT may have happened, which the writer relies on that it cannot.
@@ -202,8 +217,8 @@ pub fn open_writer(path: &Path, durability: Durability) -> Result<Connection, Op
 ///
 /// # Errors
 /// When there is no such file, or it cannot be read.
-pub fn open_reader(path: &Path) -> Result<Connection, OpenError> {
-    let conn = open(path, OpenFlags::SQLITE_OPEN_READ_ONLY)?;
+pub fn open_reader(path: &Path, wait: Duration) -> Result<Connection, OpenError> {
+    let conn = open(path, OpenFlags::SQLITE_OPEN_READ_ONLY, wait)?;
     // 128 KiB of cache reads as fast as SQLite's default of 2 MB here, and there may be a dozen readers.
     let pragmas = "PRAGMA query_only = ON; PRAGMA cache_size = -128;";
     conn.execute_batch(pragmas)
@@ -216,20 +231,17 @@ pub fn open_reader(path: &Path) -> Result<Connection, OpenError> {
 /// # Errors
 /// When the file is missing, refused or not set up.
 pub fn open_to_look(path: &Path) -> Result<Connection, OpenError> {
-    if !path.exists() {
-        return Err(OpenError::Missing(path.to_path_buf()));
-    }
-    if !schema::inspect(path)?.is_ours() {
+    if !schema::inspect(path, BUSY_TIMEOUT)?.is_ours() {
         return Err(OpenError::NotSetUp(path.to_path_buf()));
     }
-    open_reader(path)
+    open_reader(path, BUSY_TIMEOUT)
 }
 
-fn open(path: &Path, mode: OpenFlags) -> Result<Connection, OpenError> {
-    if !path.exists() {
+fn open(path: &Path, mode: OpenFlags, wait: Duration) -> Result<Connection, OpenError> {
+    let Some(found) = place::find(path)? else {
         return Err(OpenError::Missing(path.to_path_buf()));
-    }
-    if !path.is_file() {
+    };
+    if !found.is_file() {
         return Err(OpenError::Foreign {
             path: path.to_path_buf(),
             reason: "it is not a regular file".into(),
@@ -237,7 +249,7 @@ fn open(path: &Path, mode: OpenFlags) -> Result<Connection, OpenError> {
     }
     let conn = Connection::open_with_flags(path, mode | OpenFlags::SQLITE_OPEN_NO_MUTEX)
         .map_err(|e| OpenError::of(path, e))?;
-    conn.busy_timeout(BUSY_TIMEOUT)
+    conn.busy_timeout(wait)
         .and_then(|()| keep_wal(&conn))
         .map_err(|e| OpenError::of(path, e))?;
     conn.set_prepared_statement_cache_capacity(64);

@@ -2,11 +2,11 @@
 
 use crate::check::Unreachable;
 use crate::config::ConfigError;
-use crate::daemon::Panicked;
-use crate::db::fault::FREE_SPACE;
+use crate::daemon::{Panicked, StoppedWaiting};
+use crate::db::fault::{self, FREE_SPACE};
 use crate::db::records::NoColumn;
 use crate::db::writer::WriteError;
-use crate::db::{Damaged, OpenError, REPAIR};
+use crate::db::{self, Damaged, OpenError, REPAIR};
 use crate::endpoint::BadProxy;
 use crate::import::BadLine;
 use crate::init::CannotCreate;
@@ -57,19 +57,24 @@ pub fn message(error: &anyhow::Error) -> String {
         }
     }
     match remedy(error) {
-        Some(remedy) if !line.contains(remedy) => format!("{line}; {remedy}"),
+        Some(remedy) if !line.contains(&remedy) => format!("{line}; {remedy}"),
         _ => line,
     }
 }
 
 /// What to do about an error of SQLite's that can come up in any statement.
-fn remedy(error: &anyhow::Error) -> Option<&'static str> {
+fn remedy(error: &anyhow::Error) -> Option<String> {
     let is_full = |error: &rusqlite::Error| error.sqlite_error_code() == Some(ErrorCode::DiskFull);
     let mut sqlite = error.chain().filter_map(|cause| cause.downcast_ref());
     if is_damage(error) {
-        return Some(REPAIR);
+        return Some(REPAIR.into());
     }
-    sqlite.any(is_full).then_some(FREE_SPACE)
+    if let Some(OpenError::Sqlite { path, source }) = error.chain().find_map(|e| e.downcast_ref())
+        && db::is_locked(source)
+    {
+        return Some(fault::advice(path, source));
+    }
+    sqlite.any(is_full).then(|| FREE_SPACE.into())
 }
 
 /// Damage to the file shows only when SQLite comes to the damaged page, in whatever statement that is.
@@ -87,6 +92,10 @@ fn code_of(cause: &(dyn std::error::Error + 'static)) -> Option<u8> {
     }
     if cause.is::<BadLine>() || cause.is::<BadJournal>() {
         return Some(DATA);
+    }
+    // A `drain` that had not even begun; a `run` has done what it was told to, and makes no error of it.
+    if cause.is::<StoppedWaiting>() {
+        return Some(NOT_DELIVERED);
     }
     if cause.is::<Unreachable>() {
         return Some(UNREACHABLE);

@@ -60,11 +60,11 @@ pub struct BadLine {
 pub fn run(database: &Path, options: &Options) -> anyhow::Result<Imported> {
     let name = source_name(&options.source);
     let (input, size) = open(&options.source)?;
-    if db::needs_set_up(database)? {
+    if db::needs_set_up(database, db::BUSY_TIMEOUT)? {
         let _lock = InstanceLock::take(database)?;
-        db::set_up(database)?;
+        db::set_up(database, db::BUSY_TIMEOUT)?;
     }
-    let conn = db::open_writer(database, Durability::Full)?;
+    let conn = db::open_writer(database, Durability::Full, db::BUSY_TIMEOUT)?;
     let columns = store::insertable_columns(&conn)?;
 
     let bar = progress::bytes(size, "reading");

@@ -29,10 +29,10 @@ pub fn run(flags: &Flags) -> anyhow::Result<()> {
     say(&file, made);
     let config = config::load(flags)?.config;
     let database = &config.database.path;
-    let made = db::needs_set_up(database)?;
+    let made = db::needs_set_up(database, db::BUSY_TIMEOUT)?;
     if made {
         let _lock = InstanceLock::take(database)?;
-        db::set_up(database)?;
+        db::set_up(database, db::BUSY_TIMEOUT)?;
     }
     say(database, made);
     if config.api.url.is_none() {

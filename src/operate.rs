@@ -25,7 +25,7 @@ const LOOK_EVERY: Duration = Duration::from_millis(20);
 /// When the file cannot be used, or a running daemon does not answer.
 pub fn run(database: &Path, verb: &Verb) -> anyhow::Result<String> {
     drop(db::open_to_look(database)?);
-    let conn = db::open_writer(database, Durability::Full)?;
+    let conn = db::open_writer(database, Durability::Full, db::BUSY_TIMEOUT)?;
     match InstanceLock::take(database) {
         Ok(_lock) => carry_out(&conn, verb),
         Err(LockError::Held { .. }) => ask_daemon(&conn, verb),
@@ -39,7 +39,7 @@ pub fn run(database: &Path, verb: &Verb) -> anyhow::Result<String> {
 /// # Errors
 /// When the file cannot be used, or a running daemon does not answer.
 pub fn plan(database: &Path, record: i64, cut: Cut) -> anyhow::Result<()> {
-    let conn = db::open_writer(database, Durability::Full)?;
+    let conn = db::open_writer(database, Durability::Full, db::BUSY_TIMEOUT)?;
     match InstanceLock::take(database) {
         Ok(_lock) => plan_record(&conn, record, cut),
         Err(LockError::Held { .. }) => ask_daemon(&conn, &Verb::Plan).map(drop),

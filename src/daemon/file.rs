@@ -1,12 +1,12 @@
 //! Opening the file for a pipeline: the instance lock, the set-up, and freeing what a dead process left RUNNING.
 //!
-//! A fault that may end by itself (a full disk, a lock of another program, a file system mounted read-only) is waited for:
-//! ending with an error would make a supervisor start ferryd over and over. What an operator has to mend is refused.
+//! A fault that may end by itself (a disk that is full or has no inodes left, a lock of another program, a file system
+//! mounted read-only) is waited for: ending with an error would make a supervisor start ferryd over and over. What an
+//! operator has to mend is refused.
 
-use anyhow::Context;
 use rusqlite::{Connection, ErrorCode};
 use std::io::ErrorKind;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 use crate::config::Config;
@@ -49,9 +49,8 @@ pub(super) fn open(config: &Config, endpoint: &Endpoint, stop: &Stop) -> anyhow:
     let path = &config.database.path;
     let lock = patiently(path, stop, || Ok(InstanceLock::take(path)?))?;
     let conn = patiently(path, stop, || {
-        db::set_up(path)?;
-        let conn = db::open_writer(path, config.database.durability)?;
-        conn.busy_timeout(LOCK_WAIT)?;
+        db::set_up(path, LOCK_WAIT)?;
+        let conn = db::open_writer(path, config.database.durability, LOCK_WAIT)?;
         let rescued = claims::rescue(&conn).map_err(|error| OpenError::of(path, error))?;
         if rescued > 0 {
             log::info!("Freed batches that an earlier process left running. batches={rescued}");
@@ -81,6 +80,14 @@ pub(super) fn readers_for(workers: u32) -> u32 {
     workers.clamp(2, 8) + 2
 }
 
+/// The stop came while the start waited for the file. Nothing was sent.
+#[derive(Debug, thiserror::Error)]
+#[error("{}: stopped while the start waited: {reason}", .path.display())]
+pub struct StoppedWaiting {
+    path: PathBuf,
+    reason: String,
+}
+
 /// Tries until it works, or fails in a way that waiting does not help.
 fn patiently<T>(
     path: &Path,
@@ -103,7 +110,9 @@ fn patiently<T>(
             return Err(error);
         };
         let cause = error.to_string();
-        if start.elapsed() >= WARN_AFTER && told.as_ref() != Some(&cause) {
+        // A stop that came meanwhile has the last word in the log.
+        let stopped = stop.requested();
+        if !stopped && start.elapsed() >= WARN_AFTER && told.as_ref() != Some(&cause) {
             log::warn!(
                 "The start waits, and goes on by itself: {}: {reason}.",
                 path.display()
@@ -113,8 +122,9 @@ fn patiently<T>(
         if place::is_full(path) {
             ballast::give_up(path);
         }
-        if stop.wait(PAUSE) {
-            return Err(error).context("stopped while the start waited");
+        if stopped || stop.wait(PAUSE) {
+            let path = path.to_path_buf();
+            return Err(StoppedWaiting { path, reason }.into());
         }
     }
 }
@@ -123,7 +133,9 @@ fn patiently<T>(
 fn passing_fault(path: &Path, error: &anyhow::Error) -> Option<String> {
     if let Some(LockError::Io { source, .. }) = error.downcast_ref() {
         return match source.kind() {
-            ErrorKind::StorageFull => Some(format!("the disk is full; {FREE_SPACE}")),
+            ErrorKind::StorageFull => {
+                Some(no_inodes(path).unwrap_or_else(|| format!("the disk is full; {FREE_SPACE}")))
+            }
             ErrorKind::ReadOnlyFilesystem => Some(read_only()),
             _ => None,
         };
@@ -132,6 +144,7 @@ fn passing_fault(path: &Path, error: &anyhow::Error) -> Option<String> {
         OpenError::Permission { .. } | OpenError::CannotCreate { .. } => {
             place::is_read_only(path).then(read_only)
         }
+        OpenError::Shortage { .. } => no_inodes(path),
         OpenError::Corrupt { .. } => fault::unreadable(path),
         OpenError::Sqlite { source, .. } => {
             let passing = fault::may_end_by_itself(source)
@@ -140,6 +153,10 @@ fn passing_fault(path: &Path, error: &anyhow::Error) -> Option<String> {
         }
         _ => None,
     }
+}
+
+fn no_inodes(path: &Path) -> Option<String> {
+    place::has_no_inodes(path).then(|| place::NO_INODES.into())
 }
 
 fn read_only() -> String {

@@ -4,11 +4,13 @@
 //! room too. With the ballast's room the outcomes of what was sent are written down, and the reason why sending stops.
 
 use rustix::fs::{FallocateFlags, fallocate};
+use rustix::io::Errno;
+use std::fs::File;
 use std::io::ErrorKind;
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::Path;
 
-use super::beside;
+use super::{beside, place};
 
 /// In bytes: outcomes of all workers and the gate's reason need far less.
 pub const SIZE: u64 = 1 << 20;
@@ -20,30 +22,29 @@ pub fn give_up(database: &Path) {
 }
 
 /// Makes one where there is none. Returns false when the disk has no room for it; a file system that cannot reserve room
-/// is done without.
+/// is done without, and so is one without an inode: what is open can grow all the same.
 pub fn keep(database: &Path) -> bool {
     let path = beside(database, ".ballast");
     if path.exists() {
         return true;
     }
-    match make(&path) {
+    let file = match make(&path) {
         Err(error) if error.kind() == ErrorKind::StorageFull => {
-            give_up(database);
-            false
+            return place::has_no_inodes(database);
         }
-        Ok(()) | Err(_) => true,
+        Err(_) => return true,
+        Ok(file) => file,
+    };
+    if fallocate(&file, FallocateFlags::empty(), 0, SIZE) == Err(Errno::NOSPC) {
+        give_up(database);
+        return false;
     }
+    true
 }
 
-fn make(path: &Path) -> std::io::Result<()> {
-    let mut options = std::fs::File::options();
-    let file = options
-        .write(true)
-        .create_new(true)
-        .mode(0o600)
-        .open(path)?;
-    fallocate(&file, FallocateFlags::empty(), 0, SIZE)?;
-    Ok(())
+fn make(path: &Path) -> std::io::Result<File> {
+    let mut options = File::options();
+    options.write(true).create_new(true).mode(0o600).open(path)
 }
 
 #[cfg(test)]

@@ -3,9 +3,10 @@
 //! Damage is never believed at first sight: SQLite reports a page that the disk could not read as a malformed one
 //! (SQLITE_IOERR_CORRUPTFS becomes SQLITE_CORRUPT inside a statement).
 
-use rusqlite::{Connection, ErrorCode};
+use rusqlite::ErrorCode;
 use std::path::Path;
 
+use super::second_look::{Look, look_again};
 use super::{holders, is_locked, place};
 use crate::limits;
 
@@ -17,9 +18,6 @@ pub const FREE_SPACE: &str = "free some space";
 
 /// What to do about a disk that gives errors.
 const SEE_TO_DISK: &str = "see to the disk and its mount, the kernel's log tells more";
-
-/// SQLITE_IOERR_CORRUPTFS, as `PRAGMA integrity_check` names it for a page that could not be read.
-const UNREADABLE_PAGE: &str = "error code=8458";
 
 /// A damaged page was met after the file had been opened.
 #[derive(Debug, Clone, thiserror::Error)]
@@ -40,34 +38,6 @@ impl Damaged {
     pub fn confirmed(database: &Path, error: &rusqlite::Error) -> Option<Damaged> {
         let damaged = Damaged::of(error)?;
         (look_again(database) == Look::Damaged).then_some(damaged)
-    }
-}
-
-/// What a second look at a file found.
-#[derive(Debug, PartialEq)]
-enum Look {
-    Sound,
-    Damaged,
-    /// The disk does not give it.
-    Unreadable,
-}
-
-/// Reads the whole file with a connection of its own, whose errors come before any statement could disguise them. An index
-/// that lacks a row is damage too, which a `quick_check` does not find.
-fn look_again(database: &Path) -> Look {
-    let check = |conn: &Connection| -> rusqlite::Result<String> {
-        conn.query_row("PRAGMA integrity_check(1)", [], |row| row.get(0))
-    };
-    let found = match super::open_reader(database) {
-        Ok(conn) => check(&conn),
-        Err(super::OpenError::Sqlite { .. }) => return Look::Unreadable,
-        Err(_) => return Look::Damaged,
-    };
-    match found {
-        Ok(text) if text == "ok" => Look::Sound,
-        Ok(text) if text.contains(UNREADABLE_PAGE) => Look::Unreadable,
-        Err(error) if may_end_by_itself(&error) => Look::Unreadable,
-        Ok(_) | Err(_) => Look::Damaged,
     }
 }
 
@@ -113,6 +83,7 @@ pub fn advice(database: &Path, error: &rusqlite::Error) -> String {
             "its file system is mounted read-only; mount it for writing again".to_string()
         }
         _ if Damaged::of(error).is_some() => unreadable_page(),
+        Some(ErrorCode::CannotOpen) if place::has_no_inodes(database) => place::NO_INODES.into(),
         _ => match limits::shortage_of_files() {
             Some(shortage) => shortage.to_string(),
             None => format!("{error}; {SEE_TO_DISK}"),

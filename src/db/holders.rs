@@ -1,33 +1,37 @@
 //! Who holds the file: the processes behind SQLite's locks, as /proc/locks tells them.
 //!
 //! SQLite locks single bytes of the -shm file (<https://sqlite.org/walformat.html> §2.3.1): byte 120 to write, bytes 123
-//! to 127 to read. What cannot be found out is left out: this is for messages, and decides nothing.
+//! to 127 to read. A program in exclusive locking mode, or one that found the file not in WAL mode yet, locks bytes of the
+//! database itself (<https://sqlite.org/lockingv3.html> §3). What cannot be found out is left out: this is for messages,
+//! and decides nothing.
 
 use std::collections::BTreeSet;
+use std::ops::RangeInclusive;
 use std::os::unix::fs::MetadataExt;
 use std::path::Path;
 
 use super::beside;
 
 /// Bytes of the -shm file.
-const WRITE_LOCK: u64 = 120;
-const READ_LOCKS: std::ops::RangeInclusive<u64> = 123..=127;
+const WRITE_LOCK: RangeInclusive<u64> = 120..=120;
+const READ_LOCKS: RangeInclusive<u64> = 123..=127;
+
+/// Bytes of the database: PENDING, RESERVED, and the 510 of SHARED, which every open connection has locked for reading.
+const FILE_LOCKS: RangeInclusive<u64> = 0x4000_0000..=0x4000_0000 + 511;
 
 /// Looks at the kernel's list before nobody is found there.
 const LOOKS: usize = 3;
 
 /// Other processes that hold the write lock, as `sqlite3 (pid 42)`; empty when none is known.
 pub fn writers(database: &Path) -> String {
-    holders(database, |start, end| {
-        start <= WRITE_LOCK && end >= WRITE_LOCK
-    })
+    let (file, shm) = (inode(database), inode(&beside(database, "-shm")));
+    holders(|lock| lock.writes && (lock.covers(shm, &WRITE_LOCK) || lock.covers(file, &FILE_LOCKS)))
 }
 
 /// Other processes with an open read transaction.
 pub fn readers(database: &Path) -> String {
-    holders(database, |start, end| {
-        start <= *READ_LOCKS.end() && end >= *READ_LOCKS.start()
-    })
+    let shm = inode(&beside(database, "-shm"));
+    holders(|lock| lock.covers(shm, &READ_LOCKS))
 }
 
 /// The size of the -wal file in bytes; 0 when there is none.
@@ -35,11 +39,12 @@ pub fn wal_size(database: &Path) -> u64 {
     std::fs::metadata(beside(database, "-wal")).map_or(0, |metadata| metadata.len())
 }
 
-fn holders(database: &Path, covers: impl Fn(u64, u64) -> bool) -> String {
-    let Ok(shm) = std::fs::metadata(beside(database, "-shm")) else {
-        return String::new();
-    };
-    let look = || pids(|lock| lock.inode == shm.ino() && covers(lock.start, lock.end));
+fn inode(file: &Path) -> Option<u64> {
+    Some(std::fs::metadata(file).ok()?.ino())
+}
+
+fn holders(wanted: impl Fn(&Lock) -> bool) -> String {
+    let look = || pids(&wanted);
     // The kernel hands the list out in pieces, and while others lock and unlock, an entry can be missed between two.
     let mut looks = std::iter::repeat_with(look).take(LOOKS);
     let found = looks.find(|pids| !pids.is_empty()).unwrap_or_default();
@@ -57,15 +62,24 @@ fn pids(wanted: impl Fn(&Lock) -> bool) -> BTreeSet<u32> {
 
 #[derive(Debug, PartialEq)]
 struct Lock {
+    /// It lets nobody else in.
+    writes: bool,
     pid: u32,
     inode: u64,
     start: u64,
     end: u64,
 }
 
+impl Lock {
+    fn covers(&self, file: Option<u64>, bytes: &RangeInclusive<u64>) -> bool {
+        file == Some(self.inode) && self.start <= *bytes.end() && self.end >= *bytes.start()
+    }
+}
+
 /// A line of proc_locks(5): `1: POSIX  ADVISORY  WRITE 3568 fd:00:2531452 120 120`.
 fn parse_lock(line: &str) -> Option<Lock> {
-    let mut fields = line.split_whitespace().skip(4);
+    let mut fields = line.split_whitespace().skip(3);
+    let writes = fields.next()? == "WRITE";
     let pid = fields.next()?.parse().ok()?;
     let inode = fields.next()?.rsplit(':').next()?.parse().ok()?;
     let start = fields.next()?.parse().ok()?;
@@ -74,6 +88,7 @@ fn parse_lock(line: &str) -> Option<Lock> {
         end => end.parse().ok()?,
     };
     Some(Lock {
+        writes,
         pid,
         inode,
         start,
@@ -98,6 +113,7 @@ mod tests {
     fn a_line_of_proc_locks_is_understood_and_a_blocked_one_passed_over() {
         let lock = parse_lock("1: POSIX  ADVISORY  WRITE 3568 fd:00:2531452 120 EOF");
         let expected = Lock {
+            writes: true,
             pid: 3568,
             inode: 2_531_452,
             start: 120,

@@ -3,7 +3,9 @@
 //! It looks from outside and never opens the files. What it finds holds sending before an outcome could be lost: SQLite
 //! goes on "working" on a deleted file, and on a full disk there is only the -wal's own room for what was sent already.
 
-use rustix::fs::{Access, StatVfsMountFlags, access, statvfs};
+use rustix::fs::{Access, StatVfs, StatVfsMountFlags, access, statvfs};
+use std::fs::Metadata;
+use std::io::ErrorKind;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
@@ -17,6 +19,9 @@ const ROOM_ABOVE: u64 = FULL_BELOW + ballast::SIZE;
 
 /// A -wal of more bytes than this is not emptied any more: in normal work it stays below half of it.
 const PINNED_ABOVE: u64 = 2 * WAL_LIMIT as u64;
+
+/// Cause and remedy of a disk on which no file can be made.
+pub const NO_INODES: &str = "no inodes are left; remove some files";
 
 /// What a database that is open in this process stands on.
 #[derive(Debug)]
@@ -37,7 +42,8 @@ impl Place {
     pub fn of(database: &Path) -> Place {
         let files = ["", "-wal", "-shm"].map(|suffix| beside(database, suffix));
         let files = files.map(|file| {
-            let identity = identity(&file);
+            // It was opened a moment ago, so this user may look.
+            let identity = identity(&file).unwrap_or_default();
             (file, identity)
         });
         Place {
@@ -56,12 +62,17 @@ impl Place {
 
     fn moved(&self) -> Option<String> {
         let mut files = self.files.iter();
-        let (file, _) = files.find(|(file, opened)| identity(file) != *opened)?;
-        let what = match file.exists() {
-            true => "replaced by another file",
-            false => "deleted or moved away",
+        let look = |(file, opened): &(PathBuf, _)| match identity(file) {
+            Ok(found) if found == *opened => None,
+            found => Some((file.clone(), found)),
         };
-        let remedy = match *file == self.database {
+        let (file, found) = files.find_map(look)?;
+        let what = match found {
+            Ok(Some(_)) => "replaced by another file",
+            Ok(None) => "deleted or moved away",
+            Err(error) => return Some(error.to_string()),
+        };
+        let remedy = match file == self.database {
             true => "put the same file back, or stop ferryd and restore a backup",
             false => {
                 "put the same file back, or restart ferryd before any other program opens the database"
@@ -106,9 +117,24 @@ impl Place {
     }
 }
 
-fn identity(file: &Path) -> Option<Identity> {
-    let metadata = std::fs::metadata(file).ok()?;
-    Some((metadata.dev(), metadata.ino()))
+/// What is there under this name, if anything is.
+///
+/// # Errors
+/// When this user may not look: whether there is something is not known then.
+pub fn find(file: &Path) -> Result<Option<Metadata>, OpenError> {
+    match std::fs::metadata(file) {
+        Ok(found) => Ok(Some(found)),
+        Err(error) if error.kind() == ErrorKind::PermissionDenied => Err(OpenError::Permission {
+            path: file.to_path_buf(),
+            reason: "a directory on its path may not be searched".into(),
+        }),
+        Err(_) => Ok(None),
+    }
+}
+
+fn identity(file: &Path) -> Result<Option<Identity>, OpenError> {
+    let found = find(file)?;
+    Ok(found.map(|found| (found.dev(), found.ino())))
 }
 
 /// Refuses a database of which some file cannot be read and written, also its -wal or -shm: another user may have made
@@ -118,7 +144,7 @@ fn identity(file: &Path) -> Option<Identity> {
 /// See [`OpenError::Permission`], which names the file and its owner.
 pub fn check_access(database: &Path) -> Result<(), OpenError> {
     for file in ["", "-wal", "-shm"].map(|suffix| beside(database, suffix)) {
-        let Ok(metadata) = std::fs::metadata(&file) else {
+        let Some(metadata) = find(&file)? else {
             continue;
         };
         access(&file, Access::READ_OK | Access::WRITE_OK).map_err(|error| {
@@ -131,14 +157,9 @@ pub fn check_access(database: &Path) -> Result<(), OpenError> {
     Ok(())
 }
 
-/// Whether the file system of a database, or of the directory where it would be, is mounted read-only.
+/// Whether the file system of a database is mounted read-only.
 pub fn is_read_only(database: &Path) -> bool {
-    let directory = match database.parent() {
-        Some(parent) if parent != Path::new("") => parent,
-        _ => Path::new("."),
-    };
-    let found = statvfs(database).or_else(|_| statvfs(directory));
-    found.is_ok_and(|found| found.f_flag.contains(StatVfsMountFlags::RDONLY))
+    file_system(database).is_some_and(|found| found.f_flag.contains(StatVfsMountFlags::RDONLY))
 }
 
 /// Whether the disk of a database is full.
@@ -146,15 +167,36 @@ pub fn is_full(database: &Path) -> bool {
     room(database).is_some_and(|room| room < FULL_BELOW)
 }
 
+/// Whether the disk of a database takes no further file, however much room it has. A file system that counts none, such as
+/// btrfs, says that it has none in all.
+pub fn has_no_inodes(database: &Path) -> bool {
+    file_system(database).is_some_and(|found| {
+        let free = match rustix::process::geteuid().is_root() {
+            true => found.f_ffree,
+            false => found.f_favail,
+        };
+        found.f_files > 0 && free == 0
+    })
+}
+
 /// Bytes that this process may still write there; `None` where the file system does not tell.
 fn room(database: &Path) -> Option<u64> {
-    let found = statvfs(database).ok()?;
+    let found = file_system(database)?;
     // What is kept back for root is there for root.
     let blocks = match rustix::process::geteuid().is_root() {
         true => found.f_bfree,
         false => found.f_bavail,
     };
     (found.f_blocks > 0).then(|| blocks.saturating_mul(found.f_frsize))
+}
+
+/// The file system of a database, or of the directory where it would be.
+fn file_system(database: &Path) -> Option<StatVfs> {
+    let directory = match database.parent() {
+        Some(parent) if parent != Path::new("") => parent,
+        _ => Path::new("."),
+    };
+    statvfs(database).or_else(|_| statvfs(directory)).ok()
 }
 
 #[cfg(test)]

@@ -24,7 +24,7 @@ impl r2d2::ManageConnection for ReaderManager {
     type Error = OpenError;
 
     fn connect(&self) -> Result<Connection, OpenError> {
-        super::open_reader(&self.path)
+        super::open_reader(&self.path, super::BUSY_TIMEOUT)
     }
 
     fn is_valid(&self, _: &mut Connection) -> Result<(), OpenError> {

@@ -5,6 +5,7 @@
 
 use rusqlite::{Connection, OptionalExtension, TransactionBehavior};
 use std::path::Path;
+use std::time::Duration;
 
 use super::{APPLICATION_ID, OpenError};
 
@@ -155,12 +156,12 @@ impl Found {
     }
 }
 
-/// Looks at a file without writing to it.
+/// Looks at a file without writing to it, and waits for another program's lock for at most `wait`.
 ///
 /// # Errors
 /// When the file is damaged, foreign, newer, or holds a `user_record` that cannot be adopted.
-pub fn inspect(path: &Path) -> Result<Found, OpenError> {
-    let conn = super::open_reader(path)?;
+pub fn inspect(path: &Path, wait: Duration) -> Result<Found, OpenError> {
+    let conn = super::open_reader(path, wait)?;
     let of = |e| OpenError::of(path, e);
     let application_id: i32 = pragma(&conn, "application_id").map_err(of)?;
     let version: i32 = pragma(&conn, "user_version").map_err(of)?;
@@ -214,9 +215,9 @@ pub fn expect_this_version(conn: &Connection, path: &Path) -> Result<(), OpenErr
     Ok(())
 }
 
-/// Brings an inspected file to this version, all or nothing.
-pub(super) fn migrate(conn: &mut Connection) -> rusqlite::Result<()> {
-    conn.busy_timeout(super::BUSY_TIMEOUT)?;
+/// Brings an inspected file to this version, all or nothing; waits for another program's lock for at most `wait`.
+pub(super) fn migrate(conn: &mut Connection, wait: Duration) -> rusqlite::Result<()> {
+    conn.busy_timeout(wait)?;
     super::keep_wal(conn)?;
     conn.pragma_update(None, "synchronous", "FULL")?;
     let tx = conn.transaction_with_behavior(TransactionBehavior::Immediate)?;

@@ -341,3 +341,20 @@ fn a_shortage_is_looked_at_again_soon_however_long_the_interval() {
     let change = changes.try_recv().unwrap();
     assert!(change.probe_in.unwrap() <= Duration::from_secs(1));
 }
+
+#[test]
+fn a_start_that_finds_pause_and_fault_as_they_were_changes_nothing() {
+    let (changes, changed) = unbounded();
+    let reason = format!("{PAUSED}; the disk is full");
+    let sign = Sign {
+        state: State::Paused,
+        reason: Some(reason),
+    };
+    let gate = Gate::new(RULES, sign, None, changes);
+    gate.set_local_fault(Some("the disk is full".into()));
+    assert!(changed.try_recv().is_err(), "the same is no news");
+    gate.set_local_fault(None);
+    let change = changed.try_recv().unwrap();
+    assert_eq!(change.sign.reason.as_deref(), Some(PAUSED));
+    assert_eq!(change.sign.state, State::Paused);
+}

@@ -32,10 +32,10 @@ impl Place {
     fn new() -> Place {
         let directory = tempfile::tempdir().unwrap();
         let path = directory.path().join("ferryd.db");
-        db::set_up(&path).unwrap();
+        db::set_up(&path, db::BUSY_TIMEOUT).unwrap();
         let mut config = Config::default();
         config.retry.interval = HOUR;
-        let conn = db::open_writer(&path, config.database.durability).unwrap();
+        let conn = db::open_writer(&path, config.database.durability, db::BUSY_TIMEOUT).unwrap();
         let insert = "INSERT INTO user_record VALUES (?1, ?2, ?1, NULL)";
         for user in [1, 2] {
             for id in 1..=3 {

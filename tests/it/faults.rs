@@ -6,10 +6,11 @@
 //! |---|---|
 //! | write lock of another program | `lock` |
 //! | full disk | `full_disk` |
+//! | no inodes left | `inodes` |
 //! | I/O errors | `io_error` |
 //! | read-only file system | `read_only` |
 //! | database, -wal deleted or replaced | `lost` |
-//! | files of a foreign owner | `owner` |
+//! | files of a foreign owner, a directory that may not be searched | `owner` |
 //! | damaged file | `damage`; at the start: `file::damage_inside_a_file_of_ours_is_a_data_error_with_a_remedy` |
 //! | -wal too big, or pinned by a reader | `wal` |
 //! | the clock jumps by years, either way | `clock` |
@@ -26,6 +27,7 @@ mod damage;
 mod descriptors;
 mod full_disk;
 mod injection;
+mod inodes;
 mod io_error;
 mod lock;
 mod lost;

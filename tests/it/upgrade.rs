@@ -2,7 +2,9 @@
 //!
 //! `tests/golden/` holds a dump of each schema, made by the ferryd of its time. They are never made anew.
 
-use crate::harness::{Api, Site, shell};
+use crate::harness::{Api, Daemon, Site, shell};
+use crate::restart::lock;
+use std::time::Duration;
 
 const SCHEMA_1: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/golden/schema_1.sql");
 
@@ -113,4 +115,21 @@ fn counts_are_made_anew_with_the_triggers_that_keep_them() {
     site.run(&["init"]).assert_code(0);
     assert_eq!(read_all(&site, &SAID), said);
     site.run(&["audit"]).assert_code(0);
+}
+
+#[test]
+fn a_stop_ends_the_wait_for_a_file_that_has_to_be_brought_up() {
+    let site = schema_1(&Api::accepting());
+    let lock = lock(&site);
+    let daemon = Daemon::spawn(site.ferryd(&["run"]), site.path("daemon.log"));
+    daemon.await_log("The start waits");
+    let holder = format!("(pid {}) holds the write lock", std::process::id());
+    daemon.await_log(&holder);
+    let (code, took) = daemon.terminate();
+    assert_eq!(code, 0);
+    assert!(took <= Duration::from_secs(1), "{took:?}");
+    let log = std::fs::read_to_string(site.path("daemon.log")).unwrap();
+    assert!(log.find("The start waits") < log.find("Stopping"), "{log}");
+    lock.execute_batch("COMMIT").unwrap();
+    site.run(&["audit"]).assert_code(65);
 }

@@ -41,8 +41,9 @@ impl World {
     pub fn new() -> World {
         let directory = tempfile::tempdir().unwrap();
         let path = directory.path().join("ferryd.db");
-        db::set_up(&path).unwrap();
-        let conn = db::open_writer(&path, ferryd::config::Durability::Normal).unwrap();
+        db::set_up(&path, db::BUSY_TIMEOUT).unwrap();
+        let conn =
+            db::open_writer(&path, ferryd::config::Durability::Normal, db::BUSY_TIMEOUT).unwrap();
         conn.pragma_update(None, "synchronous", "OFF").unwrap();
         World {
             conn,
