@@ -23,7 +23,11 @@ impl Secured {
     ) -> io::Result<Secured> {
         let mut connection = Box::new(ServerConnection::new(tls).map_err(io::Error::other)?);
         connection.complete_io(&mut Timed { stream, deadline })?;
-        Ok(Secured(connection))
+        // It also returns when the time is up after some bytes have come.
+        match connection.is_handshaking() {
+            true => Err(ErrorKind::TimedOut.into()),
+            false => Ok(Secured(connection)),
+        }
     }
 
     /// What a read of a socket gives: 0 at the end of the connection.
