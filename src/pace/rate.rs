@@ -34,6 +34,16 @@ impl Rate {
         }
     }
 
+    /// The same rate in the place of an `old` one: what was begun by that counts, as far as it can by this one.
+    pub(super) fn after(self, old: Option<&Rate>, now: Instant) -> Rate {
+        let latest = now.checked_add(self.ahead.saturating_add(self.interval));
+        let due = old.and_then(|old| old.due);
+        Rate {
+            due: due.map(|due| latest.map_or(due, |latest| due.min(latest))),
+            ..self
+        }
+    }
+
     /// How long from `now` until a request may begin.
     pub(super) fn wait(&self, now: Instant) -> Duration {
         self.due.map_or(Duration::ZERO, |due| {

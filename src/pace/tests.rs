@@ -16,7 +16,7 @@ fn answer(verdict: Verdict, http_status: Option<u16>) -> Answer {
 #[test]
 fn without_rules_there_is_nothing_to_lock() {
     let pace = Pace::new(&rules(), 10);
-    assert!(pace.rate.is_none() && pace.places.is_none());
+    assert!(!pace.slots.are_limited() && !pace.places.are_limited());
     // As many as there are workers is no limit either.
     let max_in_flight = 10;
     let pace = Pace::new(
@@ -26,7 +26,7 @@ fn without_rules_there_is_nothing_to_lock() {
         },
         10,
     );
-    assert!(pace.places.is_none());
+    assert!(!pace.places.are_limited());
 }
 
 #[test]
@@ -58,7 +58,7 @@ fn never_more_are_under_way_than_allowed_and_nobody_is_forgotten() {
         }
     });
     assert_eq!(most.into_inner(), 3);
-    assert_eq!(pace.places.unwrap().free.len(), 3);
+    assert_eq!(pace.places.free.len(), 3);
 }
 
 #[test]
@@ -136,7 +136,7 @@ fn an_adaptive_pace_lets_more_in_when_answers_are_good_and_fewer_when_they_are_r
         },
         8,
     );
-    let free = || pace.places.as_ref().unwrap().free.len();
+    let free = || pace.places.free.len();
     assert_eq!(free(), 1);
     for _ in 0..20 {
         let flights: Vec<_> = (0..free())
