@@ -132,6 +132,24 @@ mod tests {
     }
 
     #[test]
+    fn a_new_rate_counts_what_began_by_the_old_one_but_waits_by_itself() {
+        let start = Instant::now();
+        let mut old = Rate::new(per_second(100), 50);
+        taken(&mut old, start, start + MS, Duration::ZERO);
+        let same = Rate::new(per_second(50), 1).after(Some(&old), start);
+        assert_eq!(same.wait(start), 20 * MS);
+        let mut burst = Rate::new(per_second(50), 50).after(Some(&old), start);
+        // 50 are begun, and are due 500 ms from now: 25 slots of this rate.
+        let at_once = taken(&mut burst, start, start + MS, Duration::ZERO);
+        assert_eq!(at_once.len(), 25);
+
+        let mut slow = Rate::new(Duration::from_secs(3600), 1);
+        slow.take(start);
+        let quick = Rate::new(10 * MS, 1).after(Some(&slow), start);
+        assert_eq!(quick.wait(start), 10 * MS);
+    }
+
+    #[test]
     fn in_no_span_begin_more_than_promised() {
         let start = Instant::now();
         let mut rate = Rate::new(per_second(200), 3);

@@ -16,10 +16,10 @@ pub(super) struct Slots {
     /// Whether there is a rate: told without a lock.
     limited: AtomicBool,
     /// Locked by the one worker that waits for the next slot, or has it.
-    rate: Mutex<Option<Rate>>,
+    pub(super) rate: Mutex<Option<Rate>>,
     /// A new rate, for whoever has the lock.
     give: Sender<Option<Rate>>,
-    given: Receiver<Option<Rate>>,
+    pub(super) given: Receiver<Option<Rate>>,
 }
 
 impl Slots {

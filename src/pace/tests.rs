@@ -169,3 +169,57 @@ fn what_says_nothing_about_the_load_is_not_taken_for_a_sign() {
         assert_eq!(sign_of(&answer(verdict, status)), sign, "{verdict:?}");
     }
 }
+
+#[test]
+fn who_waits_for_a_slot_or_a_place_goes_by_new_rules() {
+    let (_source, stop) = Stop::new();
+    let strict = Rules {
+        interval: Some(Duration::from_secs(3600)),
+        max_in_flight: 1,
+        ..rules()
+    };
+    for new in [
+        rules(),
+        Rules {
+            interval: Some(Duration::from_millis(1)),
+            max_in_flight: 4,
+            ..rules()
+        },
+    ] {
+        let pace = Pace::new(&strict, 4);
+        let first = pace.await_turn(&stop).unwrap().begin();
+        std::thread::scope(|scope| {
+            let waiting: Vec<_> = (0..3)
+                .map(|_| scope.spawn(|| pace.await_turn(&stop).map(Turn::begin).is_some()))
+                .collect();
+            pace.set_rules(&new);
+            assert!(waiting.into_iter().all(|thread| thread.join().unwrap()));
+        });
+        drop(first);
+        pace.set_rules(&strict);
+        let places = &pace.places;
+        assert!(places.are_limited() && places.free.len() == 1);
+    }
+}
+
+#[test]
+fn rules_that_are_set_again_allow_no_further_burst() {
+    let (_source, stop) = Stop::new();
+    let rules = Rules {
+        interval: Some(Duration::from_secs(3600)),
+        burst: 2,
+        ..rules()
+    };
+    let pace = Pace::new(&rules, 4);
+    for _ in 0..2 {
+        drop(pace.await_turn(&stop).map(Turn::begin));
+    }
+    let wait = || {
+        lock(&pace.slots.rate)
+            .as_ref()
+            .unwrap()
+            .wait(Instant::now())
+    };
+    pace.set_rules(&rules);
+    assert!(pace.slots.given.is_empty() && wait() > Duration::from_secs(3000));
+}
