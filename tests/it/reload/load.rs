@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use super::{configure, reload};
 use crate::harness::{Api, Door, Seen, Site, eventually, signal};
-use crate::restart::{holding, slow_api};
+use crate::restart::{holding, lock, slow_api};
 
 const SMALL: &str =
     "[workers]\nthreads = 4\n[batch]\nsize = 100\n[retry]\ninterval = \"50ms\"\nbackoff = 1.0\n";
@@ -64,6 +64,35 @@ fn the_request_in_flight_ends_as_it_began_and_the_next_one_is_new() {
     site.await_delivered(300);
     old.assert_each_once(1..=120);
     new.assert_each_once(121..=300);
+}
+
+#[test]
+fn what_was_sent_is_written_down_before_new_settings_ask_what_is_left() {
+    let door = Door::closed();
+    let wait = Arc::clone(&door);
+    let api = Api::answering(move |seen, _| {
+        if (seen.record, seen.time) == (2, 2) {
+            wait.pass();
+        }
+        Answer::status(if seen.time == 1 { 500 } else { 200 })
+    });
+    let site = Site::with(&api, SMALL);
+    site.import(1, 1..=3);
+    let daemon = site.daemon();
+    eventually("record 2 is in the API again", || door.waiting() == 1);
+    configure(&site, &api, &format!("timeout = \"9s\"\n{SMALL}"));
+    reload(&daemon);
+    // Another program keeps the outcome from being written, while the file can be read.
+    let lock = lock(&site);
+    door.open();
+    daemon.await_log("The database cannot be written");
+    drop(lock);
+    site.await_delivered(3);
+    assert!(
+        api.times().values().all(|times| *times == 2),
+        "{:?}",
+        api.order()
+    );
 }
 
 #[test]
