@@ -12,7 +12,7 @@ use crate::db::steer::{Target, Verb};
 use crate::import::Format;
 use crate::{
     audit, check, demo, drain, explain, import, init, logging, operate, output, preview, progress,
-    receiver, run, status, stop,
+    receiver, run, signals, status,
 };
 
 /// Ferries the rows of `user_record`, in one SQLite file, to an HTTP API, in batches, with the status of every batch in
@@ -51,7 +51,7 @@ struct Common {
 
 #[derive(Debug, Subcommand)]
 enum Command {
-    /// The daemon, in the foreground, until SIGTERM or SIGINT
+    /// The daemon, in the foreground, until SIGTERM or SIGINT; SIGHUP makes it read its configuration again
     #[command(after_help = "Example:\n  ferryd run --config /etc/ferryd/ferryd.toml")]
     Run,
     /// Deliver all there is, then exit: 0 when all is delivered, 3 when not
@@ -290,7 +290,7 @@ impl Cli {
             }
             Command::Status { json, watch } => {
                 let options = status::Options { json, watch };
-                status::run(&database(&flags)?, options, &stop::on_signal()?)?;
+                status::run(&database(&flags)?, options, &signals::stop()?)?;
             }
             Command::Retry { target } => steer(&flags, quiet, &Verb::Retry(target))?,
             Command::Pause => steer(&flags, quiet, &Verb::Pause)?,
@@ -347,11 +347,11 @@ impl Cli {
                     print: !summary && !quiet,
                     journal,
                 };
-                receiver::run(options, &stop::on_signal()?)?;
+                receiver::run(options, &signals::stop()?)?;
             }
             Command::Demo { records, fail_rate } => {
                 let options = demo::Options { records, fail_rate };
-                if demo::run(options, &stop::on_signal()?)? != drain::Ended::Done {
+                if demo::run(options, &signals::stop()?)? != drain::Ended::Done {
                     return Ok(Outcome::NotDelivered);
                 }
             }
@@ -377,7 +377,7 @@ fn database(flags: &Flags) -> Result<PathBuf, config::ConfigError> {
 
 /// A stop that comes while the start waits is obeyed like any other.
 fn run(flags: &Flags) -> anyhow::Result<()> {
-    match run::run(&load(flags)?.config, &stop::on_signal()?) {
+    match run::run(&signals::stop_and_reload()?, || load(flags)) {
         Err(error) if error.is::<StoppedWaiting>() => {
             log::info!("Stopped.");
             Ok(())
@@ -387,7 +387,7 @@ fn run(flags: &Flags) -> anyhow::Result<()> {
 }
 
 fn drain(flags: &Flags, quiet: bool, options: &drain::Options) -> anyhow::Result<Outcome> {
-    let report = drain::run(&load(flags)?.config, options, &stop::on_signal()?)?;
+    let report = drain::run(&load(flags)?.config, options, &signals::stop()?)?;
     say(quiet, &report.to_string());
     Ok(match report.counts.undelivered() {
         0 => Outcome::Done,

@@ -1,4 +1,4 @@
-//! The configuration: what an operator decides, gathered once at start and never changed after.
+//! The configuration: what an operator decides, gathered at the start and at each reload. What was gathered never changes.
 //!
 //! Later wins: built-in defaults, the file, `FERRYD_` variables, flags. Whatever is wrong is
 //! reported in one go, a line per problem. What a key is called, means, accepts and defaults to
@@ -9,6 +9,7 @@
 
 mod access;
 mod body;
+mod changes;
 mod draft;
 mod duration;
 mod file;

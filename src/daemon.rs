@@ -16,16 +16,16 @@ use std::time::{Duration, Instant};
 
 use crate::config::Config;
 use crate::db::Damaged;
-use crate::db::batches::{Cut, Scope};
+use crate::db::batches::Scope;
 use crate::db::claims;
 use crate::db::pool::Readers;
 use crate::db::writer::Writer;
-use crate::endpoint::Endpoint;
 use crate::gate::{self, Change, Gate};
 use crate::limits;
 use crate::lock::InstanceLock;
 use crate::pace::Pace;
 use crate::planner::Planner;
+use crate::settings::{Current, Settings};
 use crate::steward::{self, Steward};
 use crate::stop::{Stop, StopSource};
 use crate::timer::Timer;
@@ -46,7 +46,6 @@ const LAST_WAIT: Duration = Duration::from_millis(300);
 pub struct Daemon {
     /// Reads the file beside the pipeline.
     pub readers: Readers,
-    grace: Duration,
     shared: Arc<Shared>,
     writer: Writer,
     writer_thread: JoinHandle<()>,
@@ -72,12 +71,9 @@ impl Daemon {
     /// nothing was sent then.
     pub fn start(config: &Config, scope: Scope, stop: &Stop) -> anyhow::Result<Daemon> {
         let workers = config.workers.threads;
-        let endpoint = Endpoint::new(&config.api, config.require_url()?, workers)?;
-        for warning in endpoint.warnings() {
-            log::warn!("{warning}.");
-        }
+        let settings = Settings::new(config)?;
         limits::make_room_for_files(file::readers_for(workers), workers)?;
-        let file = file::open(config, &endpoint, stop)?;
+        let file = file::open(config, &settings, stop)?;
         let readers = file.readers;
 
         let (writer_deadline, deadline) = bounded(0);
@@ -89,21 +85,16 @@ impl Daemon {
         let (watcher_end, watcher_pipe) = std::io::pipe()?;
         let (planner_waker, planner_wake) = Waker::new();
         let (steward_waker, steward_wake) = Waker::new();
-        let cut = Cut {
-            batch_size: config.batch.size,
-            linger: config.batch.linger,
-        };
+        let settings = Arc::new(Current::new(settings));
         let gate = Gate::new(gate_rules(config), file.sign.clone(), file.probe_in, change);
         let gate = Arc::new(gate);
         let shared = Arc::new(Shared {
-            endpoint,
+            settings: settings.clone(),
             database: config.database.path.clone(),
             readers: readers.clone(),
-            loader: file.loader,
             writer: writer.clone(),
             gate: gate.clone(),
             pace: Pace::new(&config.api.pace, workers),
-            policy: config.retry.clone(),
             instance: file.instance,
             rescheduled,
             stop: stop.clone(),
@@ -116,12 +107,12 @@ impl Daemon {
             wake: planner_wake,
             stop: stop.clone(),
             scope,
-            cut,
+            settings: settings.clone(),
         };
         let timer = Timer {
             readers: readers.clone(),
             writer: writer.clone(),
-            longest_delay: config.retry.max_interval,
+            settings: settings.clone(),
             rescheduled: reschedules,
             planner: planner_waker.clone(),
             stop: stop.clone(),
@@ -135,7 +126,7 @@ impl Daemon {
             wake: steward_wake,
             planner: planner_waker.clone(),
             logged: file.sign,
-            cut,
+            settings,
             stop: stop.clone(),
         };
 
@@ -157,7 +148,6 @@ impl Daemon {
         ];
         Ok(Daemon {
             readers,
-            grace: config.shutdown.grace,
             shared,
             writer,
             writer_thread,
@@ -189,9 +179,19 @@ impl Daemon {
         error.downcast_ref().and_then(found).is_some()
     }
 
-    /// Reads secrets and certificates again.
-    pub fn reload(&self) {
-        self.shared.endpoint.reload();
+    /// Takes everything of this configuration that needs no restart; work in flight ends with what it began with. It needs
+    /// the same `[workers]` as before. A closed gate is probed at once, for something may have been mended.
+    ///
+    /// # Errors
+    /// What is wrong with it; nothing has changed then.
+    pub fn reload(&self, config: &Config) -> anyhow::Result<()> {
+        let settings = Settings::new(config)?;
+        settings.check_columns(&*self.readers.get()?)?;
+        self.shared.settings.replace(settings);
+        self.shared.pace.set_rules(&config.api.pace);
+        self.shared.gate.set_rules(gate_rules(config));
+        self.shared.gate.probe_at_once();
+        Ok(())
     }
 
     /// Stops everything in order.
@@ -199,14 +199,14 @@ impl Daemon {
     /// # Errors
     /// The first failure of a thread, or what kept the last outcomes from being written.
     pub fn stop(self) -> anyhow::Result<()> {
-        let end = Instant::now() + self.grace;
+        let end = Instant::now() + self.shared.settings.get().grace;
         drop(self.stop_source);
         drop(self.watcher_pipe);
         self.shared.gate.stop();
         // Nobody ever sends on this channel: it is disconnected when the last worker has ended.
         if self.workers_done.recv_deadline(end) == Err(RecvTimeoutError::Timeout) {
             log::warn!("Requests are cut off: they did not finish within shutdown.grace.");
-            self.shared.endpoint.shut_down();
+            self.shared.settings.shut_down();
         }
         let _ = self.workers_done.recv_timeout(WIND_UP);
         drop(self.writer_deadline);

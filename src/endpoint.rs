@@ -224,12 +224,6 @@ impl Endpoint {
         self.auth.count() + self.tls.count()
     }
 
-    /// Reads secrets and certificates again; of what is unfit the last good one stays in use.
-    pub fn reload(&self) {
-        self.auth.reload();
-        self.tls.reload();
-    }
-
     /// Whether a connection to the API, or to the proxy before it, can be made, with TLS where the URL wants it, and how long
     /// it took; sends nothing over it.
     ///

@@ -170,7 +170,6 @@ pub enum Then {
 /// Shared by all workers.
 #[derive(Debug)]
 pub struct Gate {
-    rules: Rules,
     /// To whoever writes changes down.
     changes: Sender<Change>,
     /// Wide open and nothing wrong: the usual case needs no lock.
@@ -200,10 +199,9 @@ impl Gate {
         changes: Sender<Change>,
     ) -> Gate {
         let gate = Gate {
-            rules,
             changes,
             calm: AtomicBool::new(false),
-            hold: Mutex::new(Hold::new(&rules, sign, probe_in)),
+            hold: Mutex::new(Hold::new(rules, sign, probe_in)),
             changed: Condvar::new(),
         };
         gate.unlock(gate.lock());
@@ -263,7 +261,7 @@ impl Gate {
             return Then::Settle;
         }
         let mut hold = self.lock();
-        let then = hold.note(pass, answer, &self.rules);
+        let then = hold.note(pass, answer);
         self.unlock(hold);
         then
     }
@@ -272,14 +270,15 @@ impl Gate {
     /// the request is at fault and not the records.
     pub fn count_refusal(&self, record: i64, answer: &Answer) {
         let mut hold = self.lock();
-        hold.count_refusal(record, answer, &self.rules);
+        hold.count_refusal(record, answer);
         self.unlock(hold);
     }
 
     /// Holds all sending because of a fault of this machine, such as a file that cannot be read; probes find its end.
     pub fn close(&self, reason: &str) {
         let mut hold = self.lock();
-        hold.close(reason, self.rules.probe_interval.min(LOCAL_PROBE));
+        let interval = hold.rules.probe_interval;
+        hold.close(reason, interval.min(LOCAL_PROBE));
         self.unlock(hold);
     }
 
@@ -297,6 +296,20 @@ impl Gate {
     pub fn set_paused(&self, paused: bool) {
         let mut hold = self.lock();
         hold.set_paused(paused);
+        self.unlock(hold);
+    }
+
+    /// From now on these hold; a gate that is closed stays so.
+    pub fn set_rules(&self, rules: Rules) {
+        let mut hold = self.lock();
+        hold.rules = rules;
+        self.unlock(hold);
+    }
+
+    /// A closed gate needs no longer wait for its next probe; one that is paused stays so.
+    pub fn probe_at_once(&self) {
+        let mut hold = self.lock();
+        hold.probe_at_once();
         self.unlock(hold);
     }
 
@@ -325,8 +338,7 @@ impl Gate {
 
     /// Ends a change: tells the waiting, and hands on what has to be written down.
     fn unlock(&self, mut hold: MutexGuard<'_, Hold>) {
-        self.calm
-            .store(hold.is_calm(&self.rules), Ordering::Release);
+        self.calm.store(hold.is_calm(), Ordering::Release);
         if let Some(change) = hold.change() {
             // Under the lock, so that changes arrive in order. Nobody listens any more only when the process ends.
             let _ = self.changes.send(change);

@@ -35,7 +35,7 @@
 //! Domain, pure: [`record`], [`batch`], [`chunk`], [`verdict`], [`outcome`], [`retry`], [`time`], [`text`], [`placeholder`],
 //! [`percent`], [`nearest`], [`secret`], [`pem`].
 //! Storage: [`db`] and what is in it; the statements themselves are in `sql/`. Delivery: [`endpoint`].
-//! Threads: [`daemon`], [`planner`], [`worker`], [`gate`], [`pace`], [`timer`], [`steward`], [`wake`], [`stop`], [`lock`], [`limits`].
+//! Threads: [`daemon`], [`planner`], [`worker`], [`gate`], [`pace`], [`timer`], [`steward`], [`wake`], [`settings`], [`stop`], [`signals`], [`lock`], [`limits`].
 //! Edges: [`cli`], [`config`], [`run`](mod@run), [`drain`], [`import`], [`status`], [`check`], [`preview`],
 //! [`explain`], [`operate`], [`init`], [`demo`], [`receiver`], [`journal`], [`audit`], [`server`], [`progress`], [`output`], [`stderr`], [`logging`], [`exit`].
 //!
@@ -78,6 +78,8 @@ pub mod retry;
 pub mod run;
 pub mod secret;
 pub mod server;
+pub mod settings;
+pub mod signals;
 pub mod status;
 pub mod stderr;
 pub mod steward;

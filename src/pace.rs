@@ -8,17 +8,19 @@
 //! limited. Waiting here is no failure and burns no attempt; whether anything may be sent at all is for the gate to say.
 
 mod limit;
+mod places;
 mod rate;
+mod slots;
 
-use crossbeam_channel::{Receiver, Sender, select};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use crate::outcome::Answer;
 use crate::stop::Stop;
 use crate::verdict::Verdict;
-use limit::{Limiter, Sample, Sign};
-use rate::Rate;
+use limit::Sign;
+use places::{Place, Places};
+use slots::{Slot, Slots};
 
 /// How fast and how many, as the operator decided.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -48,58 +50,56 @@ impl Default for Rules {
 /// Shared by all workers.
 #[derive(Debug)]
 pub struct Pace {
-    /// Locked by the one worker that waits for the next slot; the others wait for the lock.
-    rate: Option<Mutex<Rate>>,
-    places: Option<Places>,
+    workers: u32,
+    /// As they were set last.
+    rules: Mutex<Rules>,
+    slots: Slots,
+    places: Places,
 }
 
 impl Pace {
     /// A pace for `workers` requests at a time, or fewer.
     pub fn new(rules: &Rules, workers: u32) -> Pace {
-        let most = match rules.max_in_flight {
-            0 => workers,
-            bound => bound.min(workers),
-        };
-        let bounded = rules.adaptive || most < workers;
         Pace {
-            rate: rules
-                .interval
-                .map(|interval| Mutex::new(Rate::new(interval, rules.burst))),
-            places: bounded.then(|| Places::new(most, rules.adaptive)),
+            workers,
+            rules: Mutex::new(rules.clone()),
+            slots: Slots::new(rules.interval, rules.burst),
+            places: Places::new(rules, workers),
         }
+    }
+
+    /// From now on these hold, also for those who wait. What did not change goes on as it is: no rate begins with another
+    /// burst, and no limit that was found is lost.
+    pub fn set_rules(&self, rules: &Rules) {
+        let mut before = lock(&self.rules);
+        if (before.interval, before.burst) != (rules.interval, rules.burst) {
+            self.slots.set(rules.interval, rules.burst);
+        }
+        if (before.max_in_flight, before.adaptive) != (rules.max_in_flight, rules.adaptive) {
+            self.places.set(rules, self.workers);
+        }
+        *before = rules.clone();
     }
 
     /// Waits until a request may begin, or until the stop: then it is `None`, unless both came at once.
     pub fn await_turn(&self, stop: &Stop) -> Option<Turn<'_>> {
-        if self.rate.is_none() && self.places.is_none() {
+        if !self.slots.are_limited() && !self.places.are_limited() {
             return Some(Turn::default());
         }
         let start = Instant::now();
-        let rate = match &self.rate {
-            None => None,
-            Some(rate) => Some(await_slot(lock(rate), stop)?),
+        let slot = match self.slots.are_limited() {
+            false => Slot::default(),
+            true => self.slots.await_one(stop)?,
         };
-        let place = match &self.places {
-            None => None,
-            Some(places) => Some(places.await_one(stop)?),
+        let place = match self.places.are_limited() {
+            false => None,
+            true => Some(self.places.await_one(stop)?),
         };
         Some(Turn {
-            rate,
+            slot,
             place,
             waited: start.elapsed(),
         })
-    }
-}
-
-fn await_slot<'a>(rate: MutexGuard<'a, Rate>, stop: &Stop) -> Option<MutexGuard<'a, Rate>> {
-    loop {
-        let wait = rate.wait(Instant::now());
-        if wait.is_zero() {
-            return Some(rate);
-        }
-        if stop.wait(wait) {
-            return None;
-        }
     }
 }
 
@@ -107,7 +107,7 @@ fn await_slot<'a>(rate: MutexGuard<'a, Rate>, stop: &Stop) -> Option<MutexGuard<
 #[derive(Debug, Default)]
 #[must_use]
 pub struct Turn<'a> {
-    rate: Option<MutexGuard<'a, Rate>>,
+    slot: Slot<'a>,
     place: Option<Place<'a>>,
     waited: Duration,
 }
@@ -126,9 +126,7 @@ impl<'a> Turn<'a> {
 
     /// The request begins.
     pub fn begin(mut self) -> Flight<'a> {
-        if let Some(mut rate) = self.rate.take() {
-            rate.take(Instant::now());
-        }
+        self.slot.take();
         if let Some(place) = &mut self.place {
             place.begin();
         }
@@ -152,7 +150,7 @@ impl Flight<'_> {
         };
         place.sign = sign_of(answer);
         let is_refused = place.sign == Sign::Refused && answer.verdict == Verdict::Retry(None);
-        is_refused && place.is_beside_others() && place.places.is_adaptive()
+        is_refused && place.is_searching_beside_others()
     }
 }
 
@@ -161,138 +159,6 @@ fn sign_of(answer: &Answer) -> Sign {
         (Verdict::Delivered, _) => Sign::Good,
         (_, Some(429 | 503)) | (Verdict::Unknown, _) => Sign::Refused,
         _ => Sign::Nothing,
-    }
-}
-
-/// The places for requests under way. A free place is a message in the channel, so that one place wakes one worker.
-#[derive(Debug)]
-struct Places {
-    free: Receiver<()>,
-    give: Sender<()>,
-    count: Mutex<Count>,
-}
-
-#[derive(Debug)]
-struct Count {
-    /// Places there are, free ones included.
-    places: u32,
-    under_way: u32,
-    limit: Limit,
-}
-
-#[derive(Debug)]
-enum Limit {
-    Fixed(u32),
-    Adaptive(Limiter),
-}
-
-impl Limit {
-    fn now(&self) -> u32 {
-        match self {
-            Limit::Fixed(limit) => *limit,
-            Limit::Adaptive(limiter) => limiter.limit(),
-        }
-    }
-}
-
-impl Places {
-    fn new(most: u32, adaptive: bool) -> Places {
-        let (give, free) = crossbeam_channel::bounded(most as usize);
-        let limit = match adaptive {
-            true => Limit::Adaptive(Limiter::new(most)),
-            false => Limit::Fixed(most),
-        };
-        let places = Places {
-            free,
-            give,
-            count: Mutex::new(Count {
-                places: 0,
-                under_way: 0,
-                limit,
-            }),
-        };
-        places.fit(&mut lock(&places.count));
-        places
-    }
-
-    fn is_adaptive(&self) -> bool {
-        matches!(lock(&self.count).limit, Limit::Adaptive(_))
-    }
-
-    fn await_one(&self, stop: &Stop) -> Option<Place<'_>> {
-        select! {
-            recv(self.free) -> _ => Some(Place { places: self, begun: None, sign: Sign::Nothing }),
-            recv(stop.channel()) -> _ => None,
-        }
-    }
-
-    /// Makes as many places as the limit allows, or takes free ones away.
-    fn fit(&self, count: &mut Count) {
-        let limit = count.limit.now();
-        while count.places < limit && self.give.try_send(()).is_ok() {
-            count.places += 1;
-        }
-        while count.places > limit && self.free.try_recv().is_ok() {
-            count.places -= 1;
-        }
-    }
-}
-
-/// A place for one request.
-#[derive(Debug)]
-struct Place<'a> {
-    places: &'a Places,
-    begun: Option<Begun>,
-    sign: Sign,
-}
-
-#[derive(Debug, Clone, Copy)]
-struct Begun {
-    at: Instant,
-    /// Requests under way then, this one included.
-    beside: u32,
-    /// Places that were taken then.
-    taken: u32,
-}
-
-impl Place<'_> {
-    fn begin(&mut self) {
-        let mut count = lock(&self.places.count);
-        count.under_way += 1;
-        self.begun = Some(Begun {
-            at: Instant::now(),
-            beside: count.under_way,
-            taken: count.places - self.places.free.len() as u32,
-        });
-    }
-
-    fn is_beside_others(&self) -> bool {
-        self.begun.is_some_and(|begun| begun.beside > 1)
-    }
-}
-
-impl Drop for Place<'_> {
-    fn drop(&mut self) {
-        let mut count = lock(&self.places.count);
-        count.places -= 1;
-        if let Some(begun) = self.begun {
-            count.under_way -= 1;
-            if let Limit::Adaptive(limiter) = &mut count.limit {
-                let before = limiter.limit();
-                limiter.note(&Sample {
-                    begun: begun.at,
-                    ended: Instant::now(),
-                    beside: begun.beside,
-                    taken: begun.taken,
-                    sign: self.sign,
-                });
-                if limiter.limit() < before {
-                    let limit = limiter.limit();
-                    log::debug!("The API has too much to do. requests={limit} before={before}");
-                }
-            }
-        }
-        self.places.fit(&mut count);
     }
 }
 

@@ -6,6 +6,7 @@
 
 use crossbeam_channel::{Receiver, Sender, select};
 use std::path::PathBuf;
+use std::sync::Arc;
 use std::time::Duration;
 
 use crate::batch::Claim;
@@ -14,6 +15,7 @@ use crate::db::claims::{self, Claimed, Turn};
 use crate::db::fault::{self, Damaged};
 use crate::db::pool::Readers;
 use crate::db::writer::{WriteError, Writer};
+use crate::settings::Current;
 use crate::stop::Stop;
 use crate::time::Timestamp;
 
@@ -37,7 +39,7 @@ pub struct Planner {
     /// Which part of the file to work on.
     pub scope: Scope,
     /// How to cut.
-    pub cut: Cut,
+    pub settings: Arc<Current>,
 }
 
 impl Planner {
@@ -77,7 +79,7 @@ impl Planner {
         let look = || -> anyhow::Result<bool> {
             let conn = self.readers.get()?;
             let now = Timestamp::now();
-            Ok(batches::work_to_do(&conn, self.scope, self.cut, now)?)
+            Ok(batches::work_to_do(&conn, self.scope, self.cut(), now)?)
         };
         let found = look();
         let was_readable = std::mem::replace(readable, found.is_ok());
@@ -100,6 +102,10 @@ impl Planner {
         Ok(found.unwrap_or(false))
     }
 
+    fn cut(&self) -> Cut {
+        self.settings.get().cut
+    }
+
     fn claim(&self, first: Turn) -> Result<Claimed, WriteError> {
         let room = self.queue.capacity().unwrap_or(1) - self.queue.len();
         let scope = self.scope;
@@ -119,7 +125,7 @@ impl Planner {
 
     /// A turn for the users behind `last_user`, or for the first ones when nobody is there.
     fn plan(&self, last_user: Option<i64>) -> Result<Round, WriteError> {
-        let (scope, cut) = (self.scope, self.cut);
+        let (scope, cut) = (self.scope, self.cut());
         self.writer.call(move |conn| {
             let now = Timestamp::now();
             let round = batches::plan(conn, scope, cut, last_user, now)?;

@@ -2,17 +2,19 @@
 
 use crossbeam_channel::select;
 
-use crate::config::Config;
+use crate::config::{Config, ConfigError, Loaded};
 use crate::daemon::Daemon;
 use crate::db::batches::Scope;
-use crate::stop::Stop;
+use crate::exit;
+use crate::signals::Told;
 
-/// Runs until the stop.
+/// Runs until the stop. The configuration is read at the start, and again at each SIGHUP.
 ///
 /// # Errors
 /// As for [`Daemon::start`], or what made a thread end.
-pub fn run(config: &Config, stop: &Stop) -> anyhow::Result<()> {
-    let daemon = Daemon::start(config, Scope::default(), stop)?;
+pub fn run(told: &Told, read: impl Fn() -> Result<Loaded, ConfigError>) -> anyhow::Result<()> {
+    let mut config = read()?.config;
+    let daemon = Daemon::start(&config, Scope::default(), &told.stop)?;
     if config.status.listen.is_some() {
         log::warn!(
             "status.listen is set, but this version has no status listener; look with `ferryd status`."
@@ -25,9 +27,15 @@ pub fn run(config: &Config, stop: &Stop) -> anyhow::Result<()> {
         config.workers.threads,
         std::process::id()
     );
-    let failure = select! {
-        recv(stop.channel()) -> _ => None,
-        recv(daemon.failures()) -> failure => failure.ok(),
+    let failure = loop {
+        select! {
+            recv(told.stop.channel()) -> _ => break None,
+            recv(daemon.failures()) -> failure => break failure.ok(),
+            recv(told.reload) -> _ => match reload(&daemon, &config, &read) {
+                Ok(new) => config = new,
+                Err(error) => refuse(&error),
+            },
+        }
     };
     let stopped = daemon.stop();
     if let Some(failure) = failure {
@@ -36,4 +44,34 @@ pub fn run(config: &Config, stop: &Stop) -> anyhow::Result<()> {
     stopped?;
     log::info!("Stopped.");
     Ok(())
+}
+
+/// Lets a new configuration take effect and returns it, as far as it needs no restart.
+fn reload(
+    daemon: &Daemon,
+    old: &Config,
+    read: impl Fn() -> Result<Loaded, ConfigError>,
+) -> anyhow::Result<Config> {
+    let mut new = read()?.config;
+    let kept = new.keep_what_needs_a_restart(old);
+    let changed = match new.changes_since(old).join(",") {
+        none if none.is_empty() => "none".to_string(),
+        changed => changed,
+    };
+    daemon.reload(&new)?;
+    log::info!("Configuration and secrets were read again. changed={changed}");
+    if !kept.is_empty() {
+        let kept = kept.join(",");
+        log::warn!(
+            "What has changed here needs a restart; the old values stay in use. keys={kept}"
+        );
+    }
+    Ok(new)
+}
+
+fn refuse(error: &anyhow::Error) {
+    for line in exit::message(error).lines() {
+        log::error!("{line}");
+    }
+    log::error!("The configuration is refused. The old configuration stays in use.");
 }

@@ -13,6 +13,7 @@ use crate::db::schema;
 use crate::db::steer::{self, Command, Verb};
 use crate::db::writer::{WriteError, Writer};
 use crate::gate::{Change, Gate, Sign, State};
+use crate::settings::Current;
 use crate::stop::Stop;
 use crate::time::Timestamp;
 use crate::wake::Waker;
@@ -35,7 +36,7 @@ pub struct Steward {
     /// Told when batches were made due or planned.
     pub planner: Waker,
     /// How `plan` cuts.
-    pub cut: Cut,
+    pub settings: Arc<Current>,
     /// What the log said of the gate last.
     pub logged: Sign,
     /// Ends the steward.
@@ -123,7 +124,7 @@ impl Steward {
     fn plan_all(&self) -> Result<String, WriteError> {
         let cut = Cut {
             linger: Duration::ZERO,
-            ..self.cut
+            ..self.settings.get().cut
         };
         let mut batches = 0;
         let mut last_user = None;

@@ -1,12 +1,7 @@
-//! Stopping: one broadcast that every thread can wait on, and the signals that give it.
-//!
-//! A stop is only ever requested, never taken back. The second signal ends the process at once: the next start repairs
-//! what it leaves behind.
+//! Stopping: one broadcast that every thread can wait on. A stop is only ever requested, never taken back.
 
 use crossbeam_channel::{Receiver, RecvTimeoutError, Sender, TryRecvError};
 use std::time::Duration;
-
-use crate::limits::NoThread;
 
 /// Tells whether a stop was requested. Clones are cheap.
 #[derive(Debug, Clone)]
@@ -40,31 +35,6 @@ impl Stop {
     pub fn channel(&self) -> &Receiver<()> {
         &self.0
     }
-}
-
-/// Lets SIGINT, SIGTERM and SIGHUP request a stop; a second one ends the process with exit code 1.
-///
-/// # Errors
-/// When the handler cannot be installed, or was before.
-pub fn on_signal() -> anyhow::Result<Stop> {
-    let (source, stop) = Stop::new();
-    let mut source = Some(source);
-    ctrlc::set_handler(move || match source.take() {
-        Some(source) => {
-            log::info!("Stopping: requests in flight may finish. A second signal ends at once.");
-            drop(source);
-        }
-        None => std::process::exit(1),
-    })
-    .map_err(|error| match error {
-        ctrlc::Error::System(source) => NoThread {
-            name: "for signals".into(),
-            source,
-        }
-        .into(),
-        error => anyhow::Error::from(error),
-    })?;
-    Ok(stop)
 }
 
 #[cfg(test)]

@@ -6,11 +6,13 @@
 
 use crossbeam_channel::{Receiver, select};
 use rusqlite::Connection;
+use std::sync::Arc;
 use std::time::Duration;
 
 use crate::db::claims;
 use crate::db::pool::Readers;
 use crate::db::writer::{WriteError, Writer};
+use crate::settings::Current;
 use crate::stop::Stop;
 use crate::time::Timestamp;
 use crate::wake::Waker;
@@ -30,8 +32,8 @@ pub struct Timer {
     pub readers: Readers,
     /// Corrects them.
     pub writer: Writer,
-    /// `retry.max_interval`: no delay is longer, but for a tenth of jitter.
-    pub longest_delay: Duration,
+    /// No delay is longer than `retry.max_interval` here, but for a tenth of jitter.
+    pub settings: Arc<Current>,
     /// A message says that a batch got a new due time.
     pub rescheduled: Receiver<()>,
     /// Told when a batch is due.
@@ -85,14 +87,15 @@ impl Timer {
                 return Ok(LOOK_EVERY);
             }
         };
-        let latest = now.plus(self.longest_delay.saturating_mul(12) / 10);
+        let longest_delay = self.settings.get().policy.max_interval;
+        let latest = now.plus(longest_delay.saturating_mul(12) / 10);
         let latest = latest.plus(SLACK);
         if last > latest {
             let batches = self
                 .writer
                 .call(move |conn| claims::clamp_due(conn, now, latest))?;
             log::warn!(
-                "The clock was set back: batches that were due in a far future are due now. batches={batches}"
+                "Batches that were due later than any delay allows are due now: the clock was set back, or retry.max_interval lowered. batches={batches}"
             );
             self.planner.wake();
         }

@@ -12,10 +12,9 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use crate::batch::{self, Claim};
+use crate::batch::{self, Claim, IdRange};
 use crate::db::fault::{self, Damaged};
 use crate::db::pool::Readers;
-use crate::db::records::Loader;
 use crate::db::settle::{self, Ending, Finished};
 use crate::db::writer::{WriteError, Writer};
 use crate::endpoint::Endpoint;
@@ -23,7 +22,7 @@ use crate::gate::{Gate, Then};
 use crate::outcome::{Answer, FailedState, Outcome};
 use crate::pace::{Pace, Turn};
 use crate::record::Record;
-use crate::retry::RetryPolicy;
+use crate::settings::{Current, Settings};
 use crate::stop::Stop;
 use crate::verdict::Verdict;
 
@@ -32,22 +31,18 @@ const AFTER_HOLD: Duration = Duration::from_millis(20);
 
 /// What all workers share.
 pub struct Shared {
-    /// The API.
-    pub endpoint: Endpoint,
+    /// The API, and how to read records for it; taken once for a stretch of work.
+    pub settings: Arc<Current>,
     /// The file, for a second look at what seems damaged.
     pub database: PathBuf,
     /// Reads records.
     pub readers: Readers,
-    /// How to read them.
-    pub loader: Loader,
     /// Writes outcomes.
     pub writer: Writer,
     /// Whether anything may be sent.
     pub gate: Arc<Gate>,
     /// How fast, and how many at a time.
     pub pace: Pace,
-    /// When to try again.
-    pub policy: RetryPolicy,
     /// The first part of every idempotency key.
     pub instance: String,
     /// Told when a batch got a due time.
@@ -86,7 +81,8 @@ fn serve(
 /// A panic is a fault of ferryd: the batch keeps its place and waits for a retry, and the worker goes on.
 fn break_off(shared: &Shared, claim: &Claim) -> Result<(), WriteError> {
     let fence = claim.fence;
-    let delay = shared.policy.delay(claim.attempt + 1, jitter(claim));
+    let policy = &shared.settings.get().policy;
+    let delay = policy.delay(claim.attempt + 1, jitter(claim));
     log::error!(
         "A worker panicked; its batch waits for a retry. batch={} user={}",
         fence.batch_id,
@@ -103,6 +99,11 @@ fn break_off(shared: &Shared, claim: &Claim) -> Result<(), WriteError> {
 struct Attempt<'a> {
     shared: &'a Shared,
     claim: &'a Claim,
+    settings: Arc<Settings>,
+    /// Where in undelivered_record to look for what this attempt has to send again.
+    again: Option<IdRange>,
+    /// What no request has touched.
+    unsent: Option<IdRange>,
     page: usize,
     /// A turn that came when the page had become old: it is for the first record of the next one.
     turn: Option<Turn<'a>>,
@@ -130,6 +131,9 @@ impl<'a> Attempt<'a> {
         Attempt {
             shared,
             claim,
+            settings: shared.settings.get(),
+            again: None,
+            unsent: claim.unsent,
             page: single::FIRST_PAGE,
             turn: None,
             retry_after: Duration::ZERO,
@@ -143,12 +147,22 @@ impl<'a> Attempt<'a> {
 
     fn run(mut self) -> Result<(), WriteError> {
         let start = Instant::now();
-        let sent = match self.shared.endpoint.bulk() {
-            Some(bulk) => self.send_in_chunks(bulk)?,
-            None => self.send_singly()?,
-        };
-        if self.await_settled()? == Go::Away || sent == Go::Away {
-            return Ok(());
+        loop {
+            let settings = self.shared.settings.get();
+            self.settings = settings.clone();
+            self.again = Some(IdRange::ALL);
+            let sent = match settings.endpoint.bulk() {
+                Some(bulk) => self.send_in_chunks(bulk)?,
+                None => self.send_singly()?,
+            };
+            self.turn = None;
+            // With newer settings the file is asked again what is left: it must know all that was sent.
+            if self.await_settled()? == Go::Away || sent == Go::Away {
+                return Ok(());
+            }
+            if !settings.are_replaced() {
+                break;
+            }
         }
         self.finish(start.elapsed().saturating_sub(self.held))
     }
@@ -190,15 +204,10 @@ impl<'a> Attempt<'a> {
         what: fmt::Arguments,
         send: impl FnOnce(&Endpoint) -> (Answer, T),
     ) -> Option<(Answer, T, Then)> {
-        let Shared {
-            endpoint,
-            gate,
-            stop,
-            ..
-        } = self.shared;
+        let Shared { gate, stop, .. } = self.shared;
         let permit = gate.try_pass()?;
         let flight = turn.begin();
-        let (answer, rest) = send(endpoint);
+        let (answer, rest) = send(&self.settings.endpoint);
         let then = if stop.requested() && answer.http_status.is_none() {
             // The stop may have cut it off: that says nothing about the destination.
             drop((permit, flight));
@@ -210,7 +219,12 @@ impl<'a> Attempt<'a> {
             drop(permit);
             Then::Excuse
         } else {
-            gate.leave(permit, &answer)
+            let then = gate.leave(permit, &answer);
+            if self.settings.are_replaced() {
+                // It may have closed the gate for what the operator has just mended.
+                gate.probe_at_once();
+            }
+            then
         };
         if answer.verdict != Verdict::Delivered {
             log::debug!(
@@ -230,7 +244,7 @@ impl<'a> Attempt<'a> {
         }
         let counts = *then != Then::Excuse && has_begun(&answer);
         let attempts = record.attempts + i64::from(counts);
-        let outcome = Outcome::of(answer, attempts, &self.shared.policy);
+        let outcome = Outcome::of(answer, attempts, &self.settings.policy);
         if let Outcome::Failed(failure) = &outcome {
             let asked = failure.retry_after.unwrap_or_default();
             self.retry_after = self.retry_after.max(asked);
@@ -273,7 +287,8 @@ impl<'a> Attempt<'a> {
     fn finish(&self, busy: Duration) -> Result<(), WriteError> {
         let claim = self.claim;
         let fence = claim.fence;
-        let backoff = self.shared.policy.delay(self.most_attempts, jitter(claim));
+        let policy = &self.settings.policy;
+        let backoff = policy.delay(self.most_attempts, jitter(claim));
         let delay = backoff.max(self.retry_after);
         let finished = self
             .shared

@@ -12,11 +12,10 @@ use std::time::{Duration, Instant};
 use crate::config::Config;
 use crate::db::fault::{self, FREE_SPACE, advice};
 use crate::db::pool::Readers;
-use crate::db::records::{self, Loader};
 use crate::db::{self, OpenError, ballast, claims, place, pool, steer, summary};
-use crate::endpoint::Endpoint;
 use crate::gate::Sign;
 use crate::lock::{InstanceLock, LockError};
+use crate::settings::Settings;
 use crate::stop::Stop;
 use crate::time::Timestamp;
 
@@ -34,7 +33,6 @@ pub(super) struct File {
     pub(super) lock: InstanceLock,
     pub(super) conn: Connection,
     pub(super) readers: Readers,
-    pub(super) loader: Loader,
     pub(super) instance: String,
     pub(super) sign: Sign,
     /// How long a closed gate must not be probed yet; `None` when a fault of the machine had closed it.
@@ -45,7 +43,7 @@ pub(super) struct File {
 ///
 /// # Errors
 /// When the file is refused, or the stop comes while a fault is waited for.
-pub(super) fn open(config: &Config, endpoint: &Endpoint, stop: &Stop) -> anyhow::Result<File> {
+pub(super) fn open(config: &Config, settings: &Settings, stop: &Stop) -> anyhow::Result<File> {
     let path = &config.database.path;
     let lock = patiently(path, stop, || Ok(InstanceLock::take(path)?))?;
     let conn = patiently(path, stop, || {
@@ -57,17 +55,12 @@ pub(super) fn open(config: &Config, endpoint: &Endpoint, stop: &Stop) -> anyhow:
         }
         Ok(conn)
     })?;
-    let uses = endpoint.uses().iter();
-    records::check_columns(
-        &conn,
-        uses.map(|used| (used.key.as_str(), used.column.as_str())),
-    )?;
+    settings.check_columns(&conn)?;
     let (sign, probe_at) = steer::load_gate(&conn)?;
     let readers = readers_for(config.workers.threads);
     Ok(File {
         lock,
         readers: pool::open(path.clone(), readers)?,
-        loader: Loader::new(endpoint.columns()),
         instance: summary::instance_id(&conn)?,
         sign,
         probe_in: probe_at.map(|at| at.after(Timestamp::now())),

@@ -173,11 +173,6 @@ impl Auth {
         Mask::of(secrets.iter().map(Secret::expose))
     }
 
-    /// Reads all secrets again.
-    pub fn reload(&self) {
-        self.files().for_each(SecretFile::reload);
-    }
-
     /// What an operator should change.
     pub fn warnings(&self) -> Vec<String> {
         let plain = self.plain.iter().map(|(setting, _)| {

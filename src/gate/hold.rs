@@ -11,6 +11,7 @@ const SHORTAGE_HOLD: Duration = Duration::from_secs(1);
 
 #[derive(Debug)]
 pub(super) struct Hold {
+    pub(super) rules: Rules,
     closed: Option<Closed>,
     paused: bool,
     /// A fault of this machine that holds all sending until it ends.
@@ -59,7 +60,7 @@ struct Refused {
 
 impl Hold {
     /// As an earlier process left it: see [`super::Gate::new`].
-    pub(super) fn new(rules: &Rules, sign: Sign, probe_in: Option<Duration>) -> Hold {
+    pub(super) fn new(rules: Rules, sign: Sign, probe_in: Option<Duration>) -> Hold {
         let now = Instant::now();
         let (closed, local_fault) = match (sign.beneath().map(String::from), probe_in) {
             (None, _) => (None, None),
@@ -71,6 +72,7 @@ impl Hold {
             }
         };
         Hold {
+            rules,
             closed,
             paused: sign.state == State::Paused,
             local_fault,
@@ -85,10 +87,10 @@ impl Hold {
     }
 
     /// Wide open, and nothing that the next answer would have to be counted for.
-    pub(super) fn is_calm(&self, rules: &Rules) -> bool {
+    pub(super) fn is_calm(&self) -> bool {
         self.is_open()
             && !self.stopping
-            && self.limit >= rules.workers
+            && self.limit >= self.rules.workers
             && self.streak == 0
             && self.refused.records.is_empty()
     }
@@ -118,7 +120,7 @@ impl Hold {
     }
 
     /// Takes a pass back with what became of the record.
-    pub(super) fn note(&mut self, pass: Pass, answer: &Answer, rules: &Rules) -> Then {
+    pub(super) fn note(&mut self, pass: Pass, answer: &Answer) -> Then {
         if pass.counted {
             self.out -= 1;
         }
@@ -127,12 +129,12 @@ impl Hold {
             None => Then::Settle,
         };
         let interval = match answer.verdict {
-            Verdict::Shortage => rules.probe_interval.min(SHORTAGE_HOLD),
-            _ => rules.probe_interval,
+            Verdict::Shortage => self.rules.probe_interval.min(SHORTAGE_HOLD),
+            _ => self.rules.probe_interval,
         };
         let then = match answer.verdict {
             Verdict::Delivered => {
-                self.note_success(pass, rules);
+                self.note_success(pass);
                 Then::Settle
             }
             Verdict::DestinationFault => {
@@ -144,15 +146,15 @@ impl Hold {
                 Then::Hold
             }
             Verdict::NotSent => {
-                self.note_failure(answer, rules);
+                self.note_failure(answer);
                 Then::Hold
             }
             Verdict::Unknown => {
-                self.note_failure(answer, rules);
+                self.note_failure(answer);
                 settle
             }
             Verdict::Retry(hold) => {
-                self.note_retry(answer, hold, rules);
+                self.note_retry(answer, hold);
                 settle
             }
             // Counted when it is written down.
@@ -176,7 +178,13 @@ impl Hold {
 
     pub(super) fn set_paused(&mut self, paused: bool) {
         self.paused = paused;
-        if let Some(closed) = self.closed.as_mut().filter(|_| !paused) {
+        if !paused {
+            self.probe_at_once();
+        }
+    }
+
+    pub(super) fn probe_at_once(&mut self) {
+        if let Some(closed) = &mut self.closed {
             closed.probe_at = Instant::now();
         }
     }
@@ -229,7 +237,7 @@ impl Hold {
         Sign { state, reason }
     }
 
-    fn note_success(&mut self, pass: Pass, rules: &Rules) {
+    fn note_success(&mut self, pass: Pass) {
         self.streak = 0;
         self.refused.records.clear();
         if pass.probe {
@@ -237,7 +245,7 @@ impl Hold {
             self.limit = 1;
         } else if self.closed.is_none() {
             // Each success lets one more in, so the number doubles from one round to the next.
-            self.limit = (self.limit + 1).min(rules.workers);
+            self.limit = (self.limit + 1).min(self.rules.workers);
         }
     }
 
@@ -250,27 +258,27 @@ impl Hold {
     }
 
     /// A failure that may be the destination's.
-    fn note_failure(&mut self, answer: &Answer, rules: &Rules) {
+    fn note_failure(&mut self, answer: &Answer) {
         self.streak = self.streak.saturating_add(1);
-        if self.streak >= rules.failures {
+        if self.streak >= self.rules.failures {
             let reason = format!(
                 "{} failures in a row, last: {}",
                 self.streak, answer.message
             );
-            self.close(&reason, rules.probe_interval);
+            self.close(&reason, self.rules.probe_interval);
         }
     }
 
-    fn note_retry(&mut self, answer: &Answer, hold: Option<Duration>, rules: &Rules) {
+    fn note_retry(&mut self, answer: &Answer, hold: Option<Duration>) {
         let status = answer.http_status.unwrap_or(0);
         if let (429 | 503, Some(hold)) = (status, hold) {
-            let hold = hold.min(rules.longest_hold);
+            let hold = hold.min(self.rules.longest_hold);
             let seconds = hold.as_secs();
             let reason = format!("{} (it asks to wait {seconds} s)", answer.message);
             self.close(&reason, hold);
         }
         if status == 429 || status >= 500 {
-            self.note_failure(answer, rules);
+            self.note_failure(answer);
         }
     }
 
@@ -282,7 +290,7 @@ impl Hold {
 
     /// Counts a record whose refusal is written down. Many in a row that were refused alike close the gate, and all of
     /// them come back to life.
-    pub(super) fn count_refusal(&mut self, record: i64, answer: &Answer, rules: &Rules) {
+    pub(super) fn count_refusal(&mut self, record: i64, answer: &Answer) {
         // Without a status it was ferryd that found the record unfit.
         let Some(status) = answer.http_status else {
             return;
@@ -299,14 +307,14 @@ impl Hold {
         }
         self.refused.records.push(record);
         let many = self.refused.records.len();
-        if many < rules.failures as usize {
+        if many < self.rules.failures as usize {
             return;
         }
         let reason = format!(
             "{many} records in a row were refused with HTTP {status}, none accepted: the request's shape is at fault, not the records; they go back to waiting. Last: {}",
             answer.message
         );
-        self.close(&reason, rules.probe_interval);
+        self.close(&reason, self.rules.probe_interval);
         if let Some(closed) = &mut self.closed {
             closed.refused_with = Some(status);
         }

@@ -358,3 +358,23 @@ fn a_start_that_finds_pause_and_fault_as_they_were_changes_nothing() {
     assert_eq!(change.sign.reason.as_deref(), Some(PAUSED));
     assert_eq!(change.sign.state, State::Paused);
 }
+
+#[test]
+fn new_rules_hold_from_the_next_answer_on_and_a_closed_gate_may_be_probed_at_once() {
+    let (gate, _changes) = open_gate(RULES);
+    send(&gate, 1, Verdict::Retry(None), 500);
+    gate.set_rules(Rules {
+        failures: 2,
+        probe_interval: Duration::from_secs(3600),
+        ..RULES
+    });
+    assert_eq!(gate.sign().state, State::Open);
+    send(&gate, 1, Verdict::Retry(None), 500);
+    assert_eq!(gate.sign().state, State::Closed);
+    assert!(gate.try_pass().is_none());
+    gate.probe_at_once();
+    drop(gate.try_pass().expect("a probe is due"));
+    gate.set_paused(true);
+    gate.probe_at_once();
+    assert!(gate.try_pass().is_none());
+}

@@ -34,6 +34,16 @@ impl Rate {
         }
     }
 
+    /// The same rate in the place of an `old` one: what was begun by that counts, as far as it can by this one.
+    pub(super) fn after(self, old: Option<&Rate>, now: Instant) -> Rate {
+        let latest = now.checked_add(self.ahead.saturating_add(self.interval));
+        let due = old.and_then(|old| old.due);
+        Rate {
+            due: due.map(|due| latest.map_or(due, |latest| due.min(latest))),
+            ..self
+        }
+    }
+
     /// How long from `now` until a request may begin.
     pub(super) fn wait(&self, now: Instant) -> Duration {
         self.due.map_or(Duration::ZERO, |due| {
@@ -119,6 +129,24 @@ mod tests {
         let times = taken(&mut rate, start, start + 41 * MS, Duration::ZERO);
         let offsets: Vec<_> = times.iter().map(|at| (*at - start).as_millis()).collect();
         assert_eq!(offsets, [0, 0, 0, 0, 0, 20, 40]);
+    }
+
+    #[test]
+    fn a_new_rate_counts_what_began_by_the_old_one_but_waits_by_itself() {
+        let start = Instant::now();
+        let mut old = Rate::new(per_second(100), 50);
+        taken(&mut old, start, start + MS, Duration::ZERO);
+        let same = Rate::new(per_second(50), 1).after(Some(&old), start);
+        assert_eq!(same.wait(start), 20 * MS);
+        let mut burst = Rate::new(per_second(50), 50).after(Some(&old), start);
+        // 50 are begun, and are due 500 ms from now: 25 slots of this rate.
+        let at_once = taken(&mut burst, start, start + MS, Duration::ZERO);
+        assert_eq!(at_once.len(), 25);
+
+        let mut slow = Rate::new(Duration::from_secs(3600), 1);
+        slow.take(start);
+        let quick = Rate::new(10 * MS, 1).after(Some(&slow), start);
+        assert_eq!(quick.wait(start), 10 * MS);
     }
 
     #[test]

@@ -16,7 +16,7 @@ fn answer(verdict: Verdict, http_status: Option<u16>) -> Answer {
 #[test]
 fn without_rules_there_is_nothing_to_lock() {
     let pace = Pace::new(&rules(), 10);
-    assert!(pace.rate.is_none() && pace.places.is_none());
+    assert!(!pace.slots.are_limited() && !pace.places.are_limited());
     // As many as there are workers is no limit either.
     let max_in_flight = 10;
     let pace = Pace::new(
@@ -26,7 +26,7 @@ fn without_rules_there_is_nothing_to_lock() {
         },
         10,
     );
-    assert!(pace.places.is_none());
+    assert!(!pace.places.are_limited());
 }
 
 #[test]
@@ -58,7 +58,7 @@ fn never_more_are_under_way_than_allowed_and_nobody_is_forgotten() {
         }
     });
     assert_eq!(most.into_inner(), 3);
-    assert_eq!(pace.places.unwrap().free.len(), 3);
+    assert_eq!(pace.places.free.len(), 3);
 }
 
 #[test]
@@ -136,7 +136,7 @@ fn an_adaptive_pace_lets_more_in_when_answers_are_good_and_fewer_when_they_are_r
         },
         8,
     );
-    let free = || pace.places.as_ref().unwrap().free.len();
+    let free = || pace.places.free.len();
     assert_eq!(free(), 1);
     for _ in 0..20 {
         let flights: Vec<_> = (0..free())
@@ -194,4 +194,58 @@ fn what_says_nothing_about_the_load_is_not_taken_for_a_sign() {
     ] {
         assert_eq!(sign_of(&answer(verdict, status)), sign, "{verdict:?}");
     }
+}
+
+#[test]
+fn who_waits_for_a_slot_or_a_place_goes_by_new_rules() {
+    let (_source, stop) = Stop::new();
+    let strict = Rules {
+        interval: Some(Duration::from_secs(3600)),
+        max_in_flight: 1,
+        ..rules()
+    };
+    for new in [
+        rules(),
+        Rules {
+            interval: Some(Duration::from_millis(1)),
+            max_in_flight: 4,
+            ..rules()
+        },
+    ] {
+        let pace = Pace::new(&strict, 4);
+        let first = pace.await_turn(&stop).unwrap().begin();
+        std::thread::scope(|scope| {
+            let waiting: Vec<_> = (0..3)
+                .map(|_| scope.spawn(|| pace.await_turn(&stop).map(Turn::begin).is_some()))
+                .collect();
+            pace.set_rules(&new);
+            assert!(waiting.into_iter().all(|thread| thread.join().unwrap()));
+        });
+        drop(first);
+        pace.set_rules(&strict);
+        let places = &pace.places;
+        assert!(places.are_limited() && places.free.len() == 1);
+    }
+}
+
+#[test]
+fn rules_that_are_set_again_allow_no_further_burst() {
+    let (_source, stop) = Stop::new();
+    let rules = Rules {
+        interval: Some(Duration::from_secs(3600)),
+        burst: 2,
+        ..rules()
+    };
+    let pace = Pace::new(&rules, 4);
+    for _ in 0..2 {
+        drop(pace.await_turn(&stop).map(Turn::begin));
+    }
+    let wait = || {
+        lock(&pace.slots.rate)
+            .as_ref()
+            .unwrap()
+            .wait(Instant::now())
+    };
+    pace.set_rules(&rules);
+    assert!(pace.slots.given.is_empty() && wait() > Duration::from_secs(3000));
 }

@@ -43,7 +43,7 @@ struct State {
     current: Arc<Secret>,
     /// The one before: an answer that repeats it may still come.
     previous: Option<Arc<Secret>>,
-    /// `None`: the last look failed, or the next one shall not trust it.
+    /// `None`: the last look failed.
     identity: Option<Identity>,
     looked_at: Instant,
     /// The fault that was logged last.
@@ -102,13 +102,6 @@ impl SecretFile {
             self.look(&mut state);
         }
         state.current.clone()
-    }
-
-    /// Reads the file again, changed or not.
-    pub fn reload(&self) {
-        let mut state = self.lock();
-        state.identity = None;
-        self.look(&mut state);
     }
 
     /// The contents that may turn up in foreign text.
@@ -291,6 +284,10 @@ mod tests {
         }
     }
 
+    fn look(file: &SecretFile) {
+        file.look(&mut file.lock());
+    }
+
     #[test]
     fn the_newline_at_the_end_is_no_part_of_the_secret() {
         for content in ["a b", "a b\n", "a b\r\n"] {
@@ -332,13 +329,13 @@ mod tests {
         let place = Place::new("one");
         let file = place.open().unwrap();
         std::fs::remove_file(place.path()).unwrap();
-        file.reload();
+        look(&file);
         assert_eq!(file.current().expose(), "one");
         place.write("no!");
-        file.reload();
+        look(&file);
         assert_eq!(file.current().expose(), "one");
         place.write("two");
-        file.reload();
+        look(&file);
         assert_eq!(file.current().expose(), "two");
         let known = file.known();
         let known: Vec<_> = known.iter().map(|secret| secret.expose()).collect();

@@ -29,21 +29,9 @@ struct Chunk {
     pack: Pack,
 }
 
-/// Where an attempt goes on.
-struct Place {
-    /// Records below this id need not be looked for in undelivered_record.
-    again: Option<i64>,
-    /// What no request has touched.
-    unsent: Option<IdRange>,
-}
-
 impl Attempt<'_> {
-    /// Sends all of the batch, chunk by chunk.
+    /// Sends all of the batch, chunk by chunk, as long as the settings hold.
     pub(super) fn send_in_chunks(&mut self, bulk: &Bulk) -> Result<Go, WriteError> {
-        let mut place = Place {
-            again: Some(i64::MIN),
-            unsent: self.claim.unsent,
-        };
         loop {
             if self.wait_at_gate()? == Go::Away {
                 return Ok(Go::Away);
@@ -51,7 +39,10 @@ impl Attempt<'_> {
             let Some(turn) = self.await_turn() else {
                 return Ok(Go::Away);
             };
-            let chunk = match self.next_chunk(bulk, &mut place) {
+            if self.settings.are_replaced() {
+                return Ok(Go::On);
+            }
+            let chunk = match self.next_chunk(bulk) {
                 Ok(Some(chunk)) => chunk,
                 Ok(None) => return Ok(Go::On),
                 Err(error) => {
@@ -59,38 +50,36 @@ impl Attempt<'_> {
                     continue;
                 }
             };
-            if self.send_chunk(bulk, &chunk, turn, &mut place)? == Go::Away {
+            if self.send_chunk(bulk, &chunk, turn)? == Go::Away {
                 return Ok(Go::Away);
             }
         }
     }
 
     /// What was tried before comes first; then the stretch that no request has touched.
-    fn next_chunk(&self, bulk: &Bulk, place: &mut Place) -> anyhow::Result<Option<Chunk>> {
+    fn next_chunk(&mut self, bulk: &Bulk) -> anyhow::Result<Option<Chunk>> {
         let conn = self.shared.readers.get()?;
-        let (loader, claim) = (&self.shared.loader, self.claim);
-        while let Some(from) = place.again {
+        let (loader, claim) = (&self.settings.loader, self.claim);
+        while let Some(IdRange { first: from, .. }) = self.again {
             let Some((first, name)) = records::next_undelivered(&conn, claim, from)? else {
-                place.again = None;
+                self.again = None;
                 break;
             };
-            let ids = name.map_or(
-                IdRange {
-                    first,
-                    ..IdRange::ALL
-                },
-                |name| name.ids,
-            );
+            let rest = IdRange {
+                first,
+                ..IdRange::ALL
+            };
+            let ids = name.map_or(rest, |name| name.ids);
             let limit = name.map_or(bulk.records, |_| usize::MAX >> 1);
             let records = loader.load_chunk(&conn, claim, name, ids, limit)?;
             if !records.is_empty() {
-                place.again = Some(first);
+                self.again = Some(rest);
                 return Ok(Some(self.pack(bulk, Source::Undelivered, name, records)));
             }
             // Its row of user_record went away without a trigger.
-            place.again = first.checked_add(1);
+            self.again = rest.above(first);
         }
-        let Some(ids) = place.unsent else {
+        let Some(ids) = self.unsent else {
             return Ok(None);
         };
         let records = loader.load_range(&conn, claim.user_id, ids, bulk.records)?;
@@ -104,7 +93,7 @@ impl Attempt<'_> {
         name: Option<ChunkName>,
         mut records: Vec<Record>,
     ) -> Chunk {
-        let pack = self.shared.endpoint.pack(bulk, &records, name.is_some());
+        let pack = self.settings.endpoint.pack(bulk, &records, name.is_some());
         records.truncate(pack.taken);
         let name = name.unwrap_or_else(|| ChunkName {
             ids: IdRange {
@@ -121,13 +110,7 @@ impl Attempt<'_> {
         }
     }
 
-    fn send_chunk(
-        &mut self,
-        bulk: &Bulk,
-        chunk: &Chunk,
-        turn: Turn,
-        place: &mut Place,
-    ) -> Result<Go, WriteError> {
+    fn send_chunk(&mut self, bulk: &Bulk, chunk: &Chunk, turn: Turn) -> Result<Go, WriteError> {
         let Some(outcome) = self.outcome_of(bulk, chunk, turn) else {
             // While the gate has not closed yet, what was not sent is not sent again at once.
             self.shared.stop.wait(AFTER_HOLD);
@@ -148,10 +131,14 @@ impl Attempt<'_> {
         }
         self.count_refusals();
         if source == Source::Range {
-            place.unsent = place.unsent.and_then(|ids| ids.above(last));
+            self.unsent = self.unsent.and_then(|ids| ids.above(last));
         }
         if split {
-            place.again = Some(chunk.name.ids.first);
+            let first = chunk.name.ids.first;
+            self.again = Some(IdRange {
+                first,
+                ..IdRange::ALL
+            });
         }
         Ok(Go::On)
     }

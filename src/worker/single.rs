@@ -5,7 +5,7 @@
 
 use std::time::{Duration, Instant};
 
-use super::{AFTER_HOLD, Attempt, Go, Shared, has_begun};
+use super::{AFTER_HOLD, Attempt, Go, has_begun};
 use crate::batch::IdRange;
 use crate::db::settle::{self, Source};
 use crate::db::writer::WriteError;
@@ -41,26 +41,37 @@ enum PageEnd {
     Through,
     /// The gate held it up: the rest may be old by the time it opens, and is read again.
     Held,
-    /// So did the pace.
+    /// So did the pace, or there are new settings for it.
     Old,
     /// The stop came, or the batch is not ours any more.
     Away,
 }
 
 impl<'a> Attempt<'a> {
-    /// Sends all of the batch, record by record.
+    /// Sends all of the batch, record by record, as long as the settings hold.
     pub(super) fn send_singly(&mut self) -> Result<Go, WriteError> {
-        match self.send_all(Source::Undelivered, Some(IdRange::ALL))? {
+        match self.send_all(Source::Undelivered)? {
             Go::Away => Ok(Go::Away),
-            Go::On => self.send_all(Source::Range, self.claim.unsent),
+            Go::On => self.send_all(Source::Range),
         }
     }
 
-    /// Sends what there is of `left`, page by page.
-    fn send_all(&mut self, source: Source, mut left: Option<IdRange>) -> Result<Go, WriteError> {
-        while let Some(range) = left {
+    /// What there is to send.
+    fn left(&mut self, source: Source) -> &mut Option<IdRange> {
+        match source {
+            Source::Undelivered => &mut self.again,
+            Source::Range => &mut self.unsent,
+        }
+    }
+
+    /// Sends what is left, page by page.
+    fn send_all(&mut self, source: Source) -> Result<Go, WriteError> {
+        while let Some(range) = *self.left(source) {
             if self.wait_at_gate()? == Go::Away {
                 return Ok(Go::Away);
+            }
+            if self.settings.are_replaced() {
+                break;
             }
             let page = match self.load(source, range) {
                 Ok(page) => page,
@@ -71,12 +82,13 @@ impl<'a> Attempt<'a> {
             };
             if page.is_empty() {
                 self.turn = None;
+                *self.left(source) = None;
                 break;
             }
             let full = page.len() == self.page;
             let progress = self.send_page(source, &page)?;
             let above_last = progress.last.map_or(Some(range), |id| range.above(id));
-            left = match progress.end {
+            *self.left(source) = match progress.end {
                 PageEnd::Away => return Ok(Go::Away),
                 PageEnd::Held => {
                     // While the gate has not closed yet, what was not sent is not sent again at once.
@@ -93,10 +105,8 @@ impl<'a> Attempt<'a> {
     }
 
     fn load(&self, source: Source, ids: IdRange) -> anyhow::Result<Vec<Record>> {
-        let Shared {
-            readers, loader, ..
-        } = self.shared;
-        let conn = readers.get()?;
+        let conn = self.shared.readers.get()?;
+        let loader = &self.settings.loader;
         let page = match source {
             Source::Range => loader.load_range(&conn, self.claim.user_id, ids, self.page)?,
             Source::Undelivered => loader.load_undelivered(&conn, self.claim, ids, self.page)?,
@@ -115,6 +125,10 @@ impl<'a> Attempt<'a> {
             if turn.waited() > LONG_WAIT {
                 self.turn = Some(turn.kept());
                 self.page = 1;
+                let end = PageEnd::Old;
+                return Ok(Progress { last, end });
+            }
+            if self.settings.are_replaced() {
                 let end = PageEnd::Old;
                 return Ok(Progress { last, end });
             }

@@ -52,8 +52,10 @@ impl Place {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let server = Server::start(listener, handler, Limits::default()).unwrap();
         let url = format!("http://{}/", server.addr());
-        let endpoint = Endpoint::new(&config.api, &url, 1).unwrap();
-        let loader = Loader::new(endpoint.columns());
+        config.workers.threads = 1;
+        let pace = Pace::new(&config.api.pace, 1);
+        config.api.url = Some(url);
+        let settings = Settings::new(&config).unwrap();
         let instance = summary::instance_id(&conn).unwrap();
         let (writer_deadline, deadline) = crossbeam_channel::bounded(0);
         let (writer, write) = Writer::new(conn, config.database.durability, deadline).unwrap();
@@ -72,14 +74,12 @@ impl Place {
             reason: None,
         };
         let shared = Shared {
-            endpoint,
+            settings: Arc::new(Current::new(settings)),
             readers: pool::open(path.clone(), 2).unwrap(),
-            loader,
             writer,
             gate: Arc::new(Gate::new(rules, open, None, changes)),
             database: path,
-            pace: Pace::new(&config.api.pace, 1),
-            policy: config.retry,
+            pace,
             instance,
             rescheduled,
             stop,

@@ -22,6 +22,7 @@ mod model;
 mod planning;
 mod pool;
 mod rebuilt;
+mod reload;
 mod request;
 mod restart;
 mod retry;

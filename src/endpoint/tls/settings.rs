@@ -148,17 +148,6 @@ impl Tls {
         })
     }
 
-    /// Reads all files again, and the system's authorities.
-    pub fn reload(&self) {
-        self.files().for_each(SecretFile::reload);
-        let mut made = self.made.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(made) = made.as_mut().filter(|_| self.ca.is_none())
-            && let Ok(config) = self.make(&made.sources)
-        {
-            made.config = Arc::new(config);
-        }
-    }
-
     /// Whether a server wanted a certificate.
     pub fn is_asked(&self) -> bool {
         self.asked.load(Ordering::Relaxed)
