@@ -71,7 +71,7 @@ mod tests {
     use super::*;
 
     /// Values of all kinds: some of them is one that the key may have, and not its default.
-    const VALUES: [&str; 19] = [
+    const VALUES: [&str; 20] = [
         "7",
         "7s",
         "7.5",
@@ -91,6 +91,7 @@ mod tests {
         "adaptive",
         "gzip",
         "X-Key",
+        "[7]",
     ];
 
     /// A configuration that differs from `config` in this key.
