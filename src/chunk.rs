@@ -13,17 +13,26 @@ use crate::batch::IdRange;
 pub struct ChunkName {
     /// The ids of its first and its last record.
     pub ids: IdRange,
-    /// The attempt (`retry_count`) in which it was cut anew, from records that an earlier request had failed to deliver;
-    /// `None` when it is a stretch of the batch that no request has touched before, or one half of such a stretch.
-    pub recut_in: Option<i64>,
+    /// That it was cut anew, from records that an earlier request had failed to deliver, or from late ones; `None` when it
+    /// is a stretch of the batch that no request has touched before, or one half of such a stretch.
+    pub recut: Option<Recut>,
+}
+
+/// Tells the requests apart that were cut anew: the same ids may well be first and last in two of them.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Recut {
+    /// The claim of the batch under which it was cut.
+    pub claim: i64,
+    /// Its number under that claim.
+    pub number: i64,
 }
 
 impl fmt::Display for ChunkName {
     fn fmt(&self, f: &mut fmt::Formatter) -> fmt::Result {
         let IdRange { first, last } = self.ids;
         write!(f, "{first}:{last}")?;
-        match self.recut_in {
-            Some(attempt) => write!(f, ":{attempt}"),
+        match self.recut {
+            Some(Recut { claim, number }) => write!(f, ":{claim}:{number}"),
             None => Ok(()),
         }
     }
@@ -38,19 +47,16 @@ impl FromStr for ChunkName {
     type Err = NoChunk;
 
     fn from_str(text: &str) -> Result<ChunkName, NoChunk> {
-        let mut numbers = text.split(':').map(|part| part.parse::<i64>());
-        let mut next = || numbers.next().transpose().map_err(|_| NoChunk);
-        let (first, last, recut_in) = (next()?, next()?, next()?);
-        let ids = first.zip(last).ok_or(NoChunk)?;
-        if next()?.is_some() {
-            return Err(NoChunk);
-        }
+        let numbers = text.split(':').map(str::parse);
+        let numbers: Vec<i64> = numbers.collect::<Result<_, _>>().map_err(|_| NoChunk)?;
+        let (first, last, recut) = match *numbers.as_slice() {
+            [first, last] => (first, last, None),
+            [first, last, claim, number] => (first, last, Some(Recut { claim, number })),
+            _ => return Err(NoChunk),
+        };
         Ok(ChunkName {
-            ids: IdRange {
-                first: ids.0,
-                last: ids.1,
-            },
-            recut_in,
+            ids: IdRange { first, last },
+            recut,
         })
     }
 }
@@ -61,10 +67,10 @@ mod tests {
 
     #[test]
     fn a_name_reads_back_as_it_is_written() {
-        for text in ["1:500", "-5:-1", "7:7:3", "-9223372036854775808:0:0"] {
+        for text in ["1:500", "-5:-1", "7:7:3:0", "-9223372036854775808:0:0:12"] {
             assert_eq!(text.parse::<ChunkName>().unwrap().to_string(), text);
         }
-        for wrong in ["", "1", "1:", "1:x", "1:2:3:4", "1-2", ":1:2"] {
+        for wrong in ["", "1", "1:", "1:x", "1:2:3", "1:2:3:4:5", "1-2", ":1:2"] {
             assert_eq!(wrong.parse::<ChunkName>(), Err(NoChunk), "{wrong}");
         }
     }

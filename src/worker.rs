@@ -115,6 +115,8 @@ struct Attempt<'a> {
     /// The records that the last answer made dead, until the gate has counted them.
     refusals: Vec<(i64, Answer)>,
     sent: u64,
+    /// Requests that were cut anew.
+    recuts: i64,
     /// Time that the gate held it up, which is no work.
     held: Duration,
 }
@@ -141,6 +143,7 @@ impl<'a> Attempt<'a> {
             unsettled: None,
             refusals: Vec::new(),
             sent: 0,
+            recuts: 0,
             held: Duration::ZERO,
         }
     }

@@ -1,4 +1,5 @@
--- Records that were tried are sent again; a dead one gets all of its attempts anew.
+-- Records that were tried are sent again; a dead one gets all of its attempts anew. In bulk mode what was one request stays
+-- one: a part of it would use the key up for the rest.
 UPDATE undelivered_record
    SET attempts = CASE state WHEN 'DEAD' THEN 0 ELSE attempts END,
        state = CASE state WHEN 'DEAD' THEN 'RETRY' ELSE state END,
@@ -6,6 +7,7 @@ UPDATE undelivered_record
  WHERE batch_id IS NOT NULL AND state <> 'LATE'
    AND CASE :kind
          WHEN 'record' THEN record_id = :number
+           OR (batch_id, chunk) = (SELECT batch_id, chunk FROM undelivered_record WHERE record_id = :number)
          WHEN 'batch' THEN batch_id = :number
          WHEN 'user' THEN user_id = :number
          WHEN 'dead' THEN state = 'DEAD'

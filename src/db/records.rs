@@ -128,8 +128,8 @@ impl Loader {
             .collect()
     }
 
-    /// Up to `records` records of `ids` that this attempt has to send again, or that came in late, and that belong to
-    /// this chunk, or to none.
+    /// Up to `records` records of `ids` that are left of this chunk; or, of none, that this attempt has to send again or that came
+    /// in late.
     ///
     /// # Errors
     /// As for [`Loader::load_range`].

@@ -39,7 +39,8 @@ pub fn settle(
     outcome: &Outcome,
 ) -> rusqlite::Result<bool> {
     let delivered = i64::from(*outcome == Outcome::Delivered);
-    if !advance(conn, claim.fence, source, record, delivered)? {
+    let through = (source == Source::Range).then_some(record);
+    if !advance(conn, claim.fence, through, delivered)? {
         return Ok(false);
     }
     match outcome {
@@ -61,8 +62,8 @@ pub fn settle(
 /// What became of the records of one request.
 #[derive(Debug)]
 pub struct ChunkOutcome {
-    /// Its last record: the batch goes on behind it.
-    pub last: i64,
+    /// The batch goes on behind this record; `None`: its range stays where it is.
+    pub through: Option<i64>,
     /// The records that were accepted.
     pub delivered: Vec<i64>,
     /// The others.
@@ -101,7 +102,7 @@ pub fn settle_chunk(
     outcome: &ChunkOutcome,
 ) -> rusqlite::Result<bool> {
     let delivered = outcome.delivered.len() as i64;
-    if !advance(conn, claim.fence, source, outcome.last, delivered)? {
+    if !advance(conn, claim.fence, outcome.through, delivered)? {
         return Ok(false);
     }
     if source == Source::Undelivered {
@@ -122,15 +123,39 @@ pub fn settle_chunk(
     Ok(true)
 }
 
+/// Makes these records of `undelivered_record` one request from now on. Returns false when the batch is not this claim's any
+/// more.
+///
+/// # Errors
+/// SQLite's.
+pub fn name_chunk(
+    conn: &Connection,
+    claim: &Claim,
+    name: ChunkName,
+    records: &[i64],
+) -> rusqlite::Result<bool> {
+    if !advance(conn, claim.fence, None, 0)? {
+        return Ok(false);
+    }
+    let mut statement = conn.prepare_cached(include_str!("../../sql/settle/name_chunk.sql"))?;
+    for record in records {
+        statement.execute(named_params! {
+            ":chunk": name.to_string(),
+            ":record": record,
+            ":batch": claim.fence.batch_id,
+        })?;
+    }
+    Ok(true)
+}
+
 fn advance(
     conn: &Connection,
     fence: Fence,
-    source: Source,
-    record: i64,
+    through: Option<i64>,
     delivered: i64,
 ) -> rusqlite::Result<bool> {
-    let changed = match source {
-        Source::Range => conn
+    let changed = match through {
+        Some(record) => conn
             .prepare_cached(include_str!("../../sql/settle/advance.sql"))?
             .execute(named_params! {
                 ":record": record,
@@ -138,7 +163,7 @@ fn advance(
                 ":batch": fence.batch_id,
                 ":claim": fence.claim,
             })?,
-        Source::Undelivered => conn
+        None => conn
             .prepare_cached(include_str!("../../sql/settle/count_resent.sql"))?
             .execute(named_params! {
                 ":delivered": delivered,

@@ -2,14 +2,12 @@
 //!
 //! The outcome of a chunk is committed before the next one is loaded, so that a kill repeats at most one request of each
 //! worker. What is to be sent next is always read from the file: a chunk that has to be made again has its records' name
-//! for it there. A request that was refused for one bad record is split in halves, and the halves are written down before
-//! either is sent, so that they too keep their names over a kill.
-
-use std::collections::HashSet;
+//! for it there, and one that is cut anew is written down before it is sent. A request that was refused for one bad record is
+//! split in halves, and the halves are written down before either is sent, so that they too keep their names over a kill.
 
 use super::{AFTER_HOLD, Attempt, Go, has_begun};
 use crate::batch::IdRange;
-use crate::chunk::ChunkName;
+use crate::chunk::{ChunkName, Recut};
 use crate::db::records;
 use crate::db::settle::{self, ChunkOutcome, FailedRecord, Source, Tried};
 use crate::db::writer::WriteError;
@@ -24,6 +22,8 @@ use crate::verdict::Verdict;
 struct Chunk {
     source: Source,
     name: ChunkName,
+    /// Whether the file says that these records are this request; it also does of a stretch that no request has touched.
+    is_known: bool,
     /// In id order; never empty.
     records: Vec<Record>,
     pack: Pack,
@@ -95,42 +95,49 @@ impl Attempt<'_> {
     ) -> Chunk {
         let pack = self.settings.endpoint.pack(bulk, &records, name.is_some());
         records.truncate(pack.taken);
+        let is_known = source == Source::Range || name.is_some();
         let name = name.unwrap_or_else(|| ChunkName {
             ids: IdRange {
                 first: records.first().map_or(0, |record| record.id),
                 last: records.last().map_or(0, |record| record.id),
             },
-            recut_in: (source == Source::Undelivered).then_some(self.claim.attempt),
+            recut: (source == Source::Undelivered).then_some(Recut {
+                claim: self.claim.fence.claim,
+                number: self.recuts,
+            }),
         });
         Chunk {
             source,
             name,
+            is_known,
             records,
             pack,
         }
     }
 
     fn send_chunk(&mut self, bulk: &Bulk, chunk: &Chunk, turn: Turn) -> Result<Go, WriteError> {
+        if !chunk.pack.unfit.is_empty() {
+            return self.settle_chunk(chunk.source, self.unfit(chunk));
+        }
+        if !chunk.is_known {
+            return self.name(chunk);
+        }
         let Some(outcome) = self.outcome_of(bulk, chunk, turn) else {
             // While the gate has not closed yet, what was not sent is not sent again at once.
             self.shared.stop.wait(AFTER_HOLD);
             self.held += AFTER_HOLD;
             return Ok(Go::On);
         };
-        let (claim, source, last) = (self.claim.clone(), chunk.source, outcome.last);
+        let through = outcome.through;
         let split = outcome
             .failed
             .iter()
-            .any(|record| record.tried.tried_in < claim.attempt);
-        let ours = self
-            .shared
-            .writer
-            .call(move |conn| settle::settle_chunk(conn, &claim, source, &outcome))?;
-        if !ours {
+            .any(|record| record.tried.tried_in < self.claim.attempt);
+        if self.settle_chunk(chunk.source, outcome)? == Go::Away {
             return Ok(Go::Away);
         }
         self.count_refusals();
-        if source == Source::Range {
+        if let Some(last) = through {
             self.unsent = self.unsent.and_then(|ids| ids.above(last));
         }
         if split {
@@ -143,43 +150,58 @@ impl Attempt<'_> {
         Ok(Go::On)
     }
 
+    fn settle_chunk(&self, source: Source, outcome: ChunkOutcome) -> Result<Go, WriteError> {
+        let claim = self.claim.clone();
+        let writer = &self.shared.writer;
+        let ours = writer.call(move |conn| settle::settle_chunk(conn, &claim, source, &outcome))?;
+        Ok(if ours { Go::On } else { Go::Away })
+    }
+
+    /// Makes the chunk a request that the file knows; it is read again by its name.
+    fn name(&mut self, chunk: &Chunk) -> Result<Go, WriteError> {
+        self.recuts += 1;
+        let (claim, name) = (self.claim.clone(), chunk.name);
+        let records: Vec<i64> = chunk.records.iter().map(|record| record.id).collect();
+        let writer = &self.shared.writer;
+        let ours = writer.call(move |conn| settle::name_chunk(conn, &claim, name, &records))?;
+        Ok(if ours { Go::On } else { Go::Away })
+    }
+
     /// Sends the chunk if the gate lets it, and returns what to write down; nothing when it keeps its place.
     fn outcome_of(&mut self, bulk: &Bulk, chunk: &Chunk, turn: Turn) -> Option<ChunkOutcome> {
+        let records = &chunk.records;
         let mut outcome = ChunkOutcome {
-            last: chunk.records.last()?.id,
+            through: (chunk.source == Source::Range).then_some(chunk.name.ids.last),
             delivered: Vec::new(),
-            failed: self.unfit(chunk),
+            failed: Vec::new(),
         };
-        let fit = chunk.fit();
-        if fit.is_empty() {
-            return Some(outcome);
-        }
         let key = self.key(chunk.name);
         let (answer, items, then) =
             self.transfer(turn, format_args!("chunk={}", chunk.name), |endpoint| {
-                endpoint.send_pack(bulk, &chunk.records, &chunk.pack, &key)
+                endpoint.send_pack(bulk, records, &chunk.pack, &key)
             })?;
         if has_begun(&answer) {
-            self.sent += fit.len() as u64;
+            self.sent += records.len() as u64;
         }
         if then == Then::Hold {
             return None;
         }
-        if answer.verdict == Verdict::Dead && items.is_none() && fit.len() > 1 {
-            outcome.failed.extend(self.halves(chunk, &fit, &answer));
+        if answer.verdict == Verdict::Dead && items.is_none() && records.len() > 1 {
+            outcome.failed = self.halves(chunk, &answer);
             return Some(outcome);
         }
-        for (place, record) in fit.into_iter().enumerate() {
+        // What was refused for good was not taken in under this key, and where the API has told the records of the request
+        // apart, those that failed are another request from now on.
+        let stays = items.is_none() && answer.verdict != Verdict::Dead;
+        for (place, record) in records.iter().enumerate() {
             let item = items.as_ref().and_then(|items| items.get(place));
             let told = item.unwrap_or(&answer).clone();
             match self.judge(record, told, &then) {
                 Outcome::Delivered => outcome.delivered.push(record.id),
                 Outcome::Failed(failure) => {
-                    // The API has told the records of the request apart: those that failed are another request from now on.
-                    let whole = item.is_none() && failure.state != FailedState::Dead;
                     let tried = Tried {
                         tried_in: self.claim.attempt,
-                        chunk: whole.then_some(chunk.name),
+                        chunk: stays.then_some(chunk.name),
                     };
                     let id = record.id;
                     outcome.failed.push(FailedRecord { id, failure, tried });
@@ -192,8 +214,9 @@ impl Attempt<'_> {
         Some(outcome)
     }
 
-    /// Records that have no form in a body are dead; the others go without them.
-    fn unfit(&self, chunk: &Chunk) -> Vec<FailedRecord> {
+    /// Records that have no form in a body are dead. That is written down before the others go without them: one that its
+    /// owner mends must not slip into their request when it is made again.
+    fn unfit(&self, chunk: &Chunk) -> ChunkOutcome {
         let unfit = chunk.pack.unfit.iter();
         let records =
             unfit.filter_map(|(place, reason)| Some((chunk.records.get(*place)?, reason)));
@@ -211,13 +234,17 @@ impl Attempt<'_> {
                 chunk: None,
             },
         };
-        records.map(dead).collect()
+        ChunkOutcome {
+            through: None,
+            delivered: Vec::new(),
+            failed: records.map(dead).collect(),
+        }
     }
 
     /// Some record of the request is bad: each half is a request of its own, still in this attempt.
-    fn halves(&self, chunk: &Chunk, fit: &[&Record], answer: &Answer) -> Vec<FailedRecord> {
-        let (lower, upper) = fit.split_at(fit.len() / 2);
-        let mut records = Vec::with_capacity(fit.len());
+    fn halves(&self, chunk: &Chunk, answer: &Answer) -> Vec<FailedRecord> {
+        let (lower, upper) = chunk.records.split_at(chunk.records.len() / 2);
+        let mut records = Vec::with_capacity(chunk.records.len());
         for half in [lower, upper] {
             let (Some(first), Some(last)) = (half.first(), half.last()) else {
                 continue;
@@ -245,15 +272,5 @@ impl Attempt<'_> {
             }));
         }
         records
-    }
-}
-
-impl Chunk {
-    /// The records that are in the body.
-    fn fit(&self) -> Vec<&Record> {
-        let unfit: HashSet<usize> = self.pack.unfit.iter().map(|(place, _)| *place).collect();
-        let records = self.records.iter().enumerate();
-        let fit = records.filter(|(place, _)| !unfit.contains(place));
-        fit.map(|(_, record)| record).collect()
     }
 }

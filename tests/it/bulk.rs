@@ -1,5 +1,7 @@
 //! Bulk mode: many records in one request, their results told apart, the bad ones found, and nothing repeated that need not be.
 
+mod keys;
+
 use ferryd::server::{Answer, Request};
 use serde_json::Value;
 use std::collections::{BTreeSet, HashMap};
