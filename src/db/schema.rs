@@ -198,7 +198,7 @@ pub fn inspect(path: &Path) -> Result<Found, OpenError> {
     }
 }
 
-/// Refuses a file that [`migrate`] has yet to bring to this version, for those who read more than the views.
+/// Refuses a file that `migrate` has yet to bring to this version, for those who read more than the views.
 ///
 /// # Errors
 /// When the file is older, or cannot be read.
