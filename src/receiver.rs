@@ -279,7 +279,8 @@ fn decide(
     if !options.bulk {
         return (lock(tally).take(key, of_number), Vec::new());
     }
-    let Some(records) = items::count(&request.body) else {
+    let body = items::plain(request, BULK_BODY_MAX);
+    let Some(records) = body.and_then(|body| items::count(&body)) else {
         let why = "the body is neither a JSON array nor lines of JSON";
         return (lock(tally).take(key, |_| 400), why.into());
     };

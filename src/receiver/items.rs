@@ -1,6 +1,23 @@
 //! Requests for many records: how many there are in a body, and an answer that tells a result for each.
 
+use flate2::read::MultiGzDecoder;
 use serde::de::IgnoredAny;
+use std::borrow::Cow;
+use std::io::Read;
+
+use crate::server::Request;
+
+/// The body of a request as it was before `Content-Encoding: gzip`; `None` when it is no gzip or longer than `max` bytes.
+pub(super) fn plain(request: &Request, max: usize) -> Option<Cow<'_, [u8]>> {
+    let coding = request.header("content-encoding");
+    if !coding.is_some_and(|coding| coding.eq_ignore_ascii_case("gzip")) {
+        return Some(Cow::Borrowed(&request.body));
+    }
+    let mut body = Vec::new();
+    let mut reader = MultiGzDecoder::new(request.body.as_slice()).take(max as u64 + 1);
+    reader.read_to_end(&mut body).ok()?;
+    (body.len() <= max).then_some(Cow::Owned(body))
+}
 
 /// How many records a body holds: the members of a JSON array, or the lines of JSON Lines; `None` when it is neither.
 pub(super) fn count(body: &[u8]) -> Option<usize> {

@@ -163,6 +163,22 @@ fn many_records_in_one_request_have_a_result_each_however_long_the_body() {
 }
 
 #[test]
+fn compressed_requests_for_many_records_are_understood() {
+    let site = Site::new();
+    let (receiver, address) = start(&site, &["--bulk", "--summary"]);
+    site.configure(&format!(
+        "[api]\nurl = \"http://{address}/\"\ncompress = \"gzip\"\n[api.bulk]\nrecords = 100\nitems = \"/results\"\n"
+    ));
+    site.import(1, 1..=250);
+    site.run(&["drain"]).assert_code(0);
+    let no_gzip = "Content-Encoding: gzip\r\n";
+    assert!(post_with(&address, no_gzip, "[]").starts_with("HTTP/1.1 400 "));
+    let (_, out) = receiver.end("TERM");
+    let said = "received 4 requests: 3 accepted, 1 refused; 3 distinct keys, 0 repeated; of the records in them 250 accepted, 0 refused\n";
+    assert!(out.ends_with(said), "{out}");
+}
+
+#[test]
 fn without_the_token_in_the_file_a_request_is_answered_401_and_the_token_is_never_shown() {
     let site = Site::new();
     let token = site.path("token");
