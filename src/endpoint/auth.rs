@@ -43,6 +43,8 @@ pub struct Auth {
     webhook: Webhook,
     /// Settings that hold a secret themselves, and the texts that must not be seen.
     plain: Vec<(String, Vec<Secret>)>,
+    /// What is for the proxy, which may repeat it as the API may.
+    of_proxy: Vec<Secret>,
 }
 
 /// A header field with a secret.
@@ -91,12 +93,13 @@ impl Auth {
     ///
     /// # Errors
     /// The first one that is unfit, with its setting.
-    pub fn open(api: &config::Api, url: &str) -> Result<Auth, ConfigError> {
+    pub fn open(api: &config::Api, url: &str, of_proxy: Vec<Secret>) -> Result<Auth, ConfigError> {
         Ok(Auth {
             fields: fields(&api.auth)?,
             oauth2: OAuth2::open(&api.oauth2)?,
             webhook: Webhook::open(&api.webhook)?,
             plain: plain(api, url),
+            of_proxy,
         })
     }
 
@@ -159,13 +162,14 @@ impl Auth {
         }
     }
 
-    /// Covers everything secret that the API has been shown.
+    /// Covers everything secret that the API, or the proxy before it, has been shown.
     pub fn mask(&self) -> Mask {
         let fields = self.fields.iter().flat_map(Field::known);
         let files = self.webhook.files().flat_map(SecretFile::known);
         let mut secrets: Vec<Secret> = fields
             .chain(files.map(|secret| Secret::clone(&secret)))
             .chain(self.plain.iter().flat_map(|(_, secrets)| secrets.clone()))
+            .chain(self.of_proxy.iter().cloned())
             .collect();
         if let Some(oauth2) = &self.oauth2 {
             secrets.extend(oauth2.known());

@@ -7,11 +7,12 @@
 //! Must never happen here: a proxy that was asked for and is quietly left out, or its password in a message.
 
 use anyhow::Context;
-use base64::prelude::{BASE64_STANDARD, Engine};
 use ureq::ProxyProtocol;
 use ureq::http::{HeaderValue, Uri};
 
+use super::auth::credentials;
 use crate::config;
+use crate::secret::Secret;
 
 /// The environment names something that is no proxy for HTTP. Its value is not shown, for it may hold a password.
 #[derive(Debug, thiserror::Error)]
@@ -68,16 +69,23 @@ impl Route {
             return None;
         };
         let user = proxy.username().unwrap_or_default();
-        let password = proxy.password().unwrap_or_default();
+        let password = Secret::new(proxy.password().unwrap_or_default());
         let known = proxy.username().is_some() || proxy.password().is_some();
-        let basic = || {
-            format!(
-                "Basic {}",
-                BASE64_STANDARD.encode(format!("{user}:{password}"))
-            )
-        };
+        let basic = || format!("Basic {}", credentials(user, &password));
         let credentials = known.then(|| HeaderValue::from_str(&basic()).ok());
         Some((proxy.uri(), credentials.flatten()))
+    }
+
+    /// What the proxy is shown, and may repeat.
+    pub fn secrets(&self) -> Vec<Secret> {
+        let (Route::Tunnel(proxy) | Route::Forward(proxy)) = self else {
+            return Vec::new();
+        };
+        let Some(password) = proxy.password().map(Secret::new) else {
+            return Vec::new();
+        };
+        let user = proxy.username().unwrap_or_default();
+        vec![Secret::new(credentials(user, &password)), password]
     }
 
     /// Who is connected to: the proxy, or the API.

@@ -122,6 +122,26 @@ fn a_proxy_that_is_down_has_not_been_sent_the_record_and_its_password_is_nowhere
 }
 
 #[test]
+fn a_proxy_that_repeats_its_password_does_not_put_it_into_the_file_or_the_log() {
+    let proxy = Api::answering(|_, request| {
+        let shown = request.header("proxy-authorization").unwrap_or_default();
+        Answer::text(407, format!("{shown} is harbour:s3cret"))
+    });
+    let url = "http://api.example/records";
+    let site = site(url, &with_password(&proxy), "");
+    site.import(1, 1..=1);
+    let ran = site.run(&["-vv", "drain", "--once"]).assert_code(3);
+    let gate = site.shell("SELECT gate_reason FROM delivery_summary");
+    assert_eq!(
+        gate,
+        "HTTP 407 Proxy Authentication Required: Basic *** is harbour:***"
+    );
+    for secret in ["s3cret", "aGFyYm91cjpzM2NyZXQ"] {
+        assert!(!ran.stderr.contains(secret), "{}", ran.stderr);
+    }
+}
+
+#[test]
 fn a_proxy_of_the_environment_is_left_out_for_the_hosts_of_no_proxy() {
     for (no_proxy, proxied) in [("api.example, 127.0.0.1", false), ("api.example", true)] {
         let (proxy, _) = proxy(200);
