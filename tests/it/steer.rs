@@ -70,6 +70,20 @@ impl Trouble {
 }
 
 #[test]
+fn a_drain_carries_out_the_commands_that_waited_for_it_before_it_ends() {
+    let trouble = Trouble::new(422, QUICK);
+    trouble.site.run(&["drain"]).assert_code(3);
+    trouble.mend();
+    let sql = "INSERT INTO command (verb, target) VALUES ('retry', 'dead')";
+    trouble.site.write(sql);
+    trouble.site.run(&["drain"]).assert_code(0);
+    assert_eq!(
+        trouble.site.shell("SELECT delivered FROM delivery_summary"),
+        "10"
+    );
+}
+
+#[test]
 fn dead_records_come_back_by_each_target_and_a_dead_batch_becomes_success() {
     for target in ["batch:1", "user:1", "record:2", "dead"] {
         let trouble = Trouble::new(422, QUICK);
