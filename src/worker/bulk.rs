@@ -117,9 +117,11 @@ impl Attempt<'_> {
 
     fn send_chunk(&mut self, bulk: &Bulk, chunk: &Chunk, turn: Turn) -> Result<Go, WriteError> {
         if !chunk.pack.unfit.is_empty() {
+            drop(turn);
             return self.settle_chunk(chunk.source, self.unfit(chunk));
         }
         if !chunk.is_known {
+            drop(turn);
             return self.name(chunk);
         }
         let Some(outcome) = self.outcome_of(bulk, chunk, turn) else {
