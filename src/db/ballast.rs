@@ -21,13 +21,18 @@ pub fn give_up(database: &Path) {
     let _ = std::fs::remove_file(beside(database, ".ballast"));
 }
 
+/// Whether there is one.
+pub fn exists(database: &Path) -> bool {
+    beside(database, ".ballast").exists()
+}
+
 /// Makes one where there is none. Returns false when the disk has no room for it; a file system that cannot reserve room
 /// is done without, and so is one without an inode: what is open can grow all the same.
 pub fn keep(database: &Path) -> bool {
-    let path = beside(database, ".ballast");
-    if path.exists() {
+    if exists(database) {
         return true;
     }
+    let path = beside(database, ".ballast");
     let file = match make(&path) {
         Err(error) if error.kind() == ErrorKind::StorageFull => {
             return place::has_no_inodes(database);

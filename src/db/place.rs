@@ -90,8 +90,10 @@ impl Place {
         }
         self.full = match room(&self.database) {
             Some(room) if room < FULL_BELOW => true,
-            // Without its ballast it stays full, for what is free now may be the ballast's room.
-            Some(room) if room < ROOM_ABOVE && self.full => true,
+            // What is free now may be the room of a ballast that was given up, also before a restart.
+            Some(room) if room < ROOM_ABOVE && (self.full || !ballast::exists(&self.database)) => {
+                true
+            }
             _ => !ballast::keep(&self.database),
         };
         let least = ROOM_ABOVE >> 20;

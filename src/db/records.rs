@@ -2,11 +2,11 @@
 //!
 //! A page is read in one short transaction and held in memory; the reader goes back before anything is sent.
 
-use rusqlite::types::ValueRef;
+use rusqlite::types::{Type, ValueRef};
 use rusqlite::{Connection, OptionalExtension, Row, named_params};
 
 use crate::batch::{Claim, IdRange};
-use crate::chunk::ChunkName;
+use crate::chunk::{ChunkName, NoChunk};
 use crate::nearest::nearest;
 use crate::record::{Record, Value};
 use crate::text;
@@ -185,7 +185,11 @@ pub fn next_undelivered(
             },
             |row| {
                 let chunk: Option<String> = row.get(1)?;
-                Ok((row.get(0)?, chunk.and_then(|text| text.parse().ok())))
+                let chunk = chunk.map(|text| text.parse()).transpose();
+                let unreadable = |error: NoChunk| {
+                    rusqlite::Error::FromSqlConversionFailure(1, Type::Text, Box::new(error))
+                };
+                Ok((row.get(0)?, chunk.map_err(unreadable)?))
             },
         )
         .optional()

@@ -131,3 +131,29 @@ fn an_import_into_a_full_disk_stores_nothing_and_names_the_remedy() {
     site.free_disk();
     assert_eq!(site.value::<i64>("SELECT count(*) FROM user_record"), 10);
 }
+
+#[test]
+fn a_restart_on_a_full_disk_without_its_ballast_stays_held() {
+    if !mounts::are_own() {
+        return;
+    }
+    let api = slow_api();
+    let site = on_a_small_disk(&api);
+    site.import(1, 1..=400);
+    let daemon = site.daemon();
+    await_work(&api);
+    site.fill_disk();
+    site.await_full();
+    assert_eq!(daemon.terminate().0, 0);
+    // Its room is free now, and nobody has it.
+    let _ = std::fs::remove_file(site.path("disk/ferryd.db.ballast"));
+    let sent = api.seen().len();
+    let daemon = site.daemon();
+    await_silence(&api);
+    assert_eq!(api.seen().len(), sent, "nothing was sent in between");
+    site.await_full();
+    site.free_disk();
+    assert_goes_on_within(AFTER_FREEING, &api);
+    site.await_delivered(400);
+    assert_eq!(daemon.terminate().0, 0);
+}
