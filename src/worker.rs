@@ -29,6 +29,10 @@ use crate::verdict::Verdict;
 /// Pause of a worker whose record could not be sent.
 const AFTER_HOLD: Duration = Duration::from_millis(20);
 
+/// A record that waited longer than this for its turn is read again. Reading keeps others waiting meanwhile, so that it is
+/// not for every short wait.
+const LONG_WAIT: Duration = Duration::from_secs(1);
+
 /// What all workers share.
 pub struct Shared {
     /// The API, and how to read records for it; taken once for a stretch of work.

@@ -5,7 +5,7 @@
 //! for it there, and one that is cut anew is written down before it is sent. A request that was refused for one bad record is
 //! split in halves, and the halves are written down before either is sent, so that they too keep their names over a kill.
 
-use super::{AFTER_HOLD, Attempt, Go, has_begun};
+use super::{AFTER_HOLD, Attempt, Go, LONG_WAIT, has_begun};
 use crate::batch::IdRange;
 use crate::chunk::{ChunkName, Recut};
 use crate::db::records;
@@ -36,21 +36,21 @@ impl Attempt<'_> {
             if self.wait_at_gate()? == Go::Away {
                 return Ok(Go::Away);
             }
-            let Some(turn) = self.await_turn() else {
-                return Ok(Go::Away);
-            };
             if self.settings.are_replaced() {
                 return Ok(Go::On);
             }
             let chunk = match self.next_chunk(bulk) {
                 Ok(Some(chunk)) => chunk,
-                Ok(None) => return Ok(Go::On),
+                Ok(None) => {
+                    self.turn = None;
+                    return Ok(Go::On);
+                }
                 Err(error) => {
                     self.cannot_read(&error)?;
                     continue;
                 }
             };
-            if self.send_chunk(bulk, &chunk, turn)? == Go::Away {
+            if self.send_chunk(bulk, &chunk)? == Go::Away {
                 return Ok(Go::Away);
             }
         }
@@ -115,14 +115,22 @@ impl Attempt<'_> {
         }
     }
 
-    fn send_chunk(&mut self, bulk: &Bulk, chunk: &Chunk, turn: Turn) -> Result<Go, WriteError> {
+    fn send_chunk(&mut self, bulk: &Bulk, chunk: &Chunk) -> Result<Go, WriteError> {
         if !chunk.pack.unfit.is_empty() {
-            drop(turn);
+            self.turn = None;
             return self.settle_chunk(chunk.source, self.unfit(chunk));
         }
         if !chunk.is_known {
-            drop(turn);
+            self.turn = None;
             return self.name(chunk);
+        }
+        let Some(turn) = self.await_turn() else {
+            return Ok(Go::Away);
+        };
+        if turn.waited() > LONG_WAIT {
+            // The rows may be old by now: they are read again, and go in this turn.
+            self.turn = Some(turn.kept());
+            return Ok(Go::On);
         }
         let Some(outcome) = self.outcome_of(bulk, chunk, turn) else {
             // While the gate has not closed yet, what was not sent is not sent again at once.

@@ -5,7 +5,7 @@
 
 use std::time::{Duration, Instant};
 
-use super::{AFTER_HOLD, Attempt, Go, has_begun};
+use super::{AFTER_HOLD, Attempt, Go, LONG_WAIT, has_begun};
 use crate::batch::IdRange;
 use crate::db::settle::{self, Source};
 use crate::db::writer::WriteError;
@@ -23,10 +23,6 @@ pub(super) const FIRST_PAGE: usize = 2;
 /// Pages grow while they take less than this and shrink when they take longer, so that a row is sent as it was at most
 /// about this long ago, however slow the API is.
 const PAGE_TIME: Duration = Duration::from_millis(200);
-
-/// A record that waited longer than this for its turn is read again. Reading keeps others waiting meanwhile, so that it is
-/// not for every short wait.
-const LONG_WAIT: Duration = Duration::from_secs(1);
 
 /// How far a page of records came.
 struct Progress {

@@ -9,7 +9,7 @@ use std::sync::atomic::{AtomicU16, Ordering::SeqCst};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use crate::harness::{Api, Daemon, Latch, Seen, Site, eventually};
+use crate::harness::{Api, Daemon, Latch, Ran, Seen, Site, eventually};
 
 mod answers;
 
@@ -358,4 +358,19 @@ fn a_stop_repeats_nothing() {
         &api,
         (1..=4).flat_map(|user| user * 1000..user * 1000 + 100),
     );
+}
+
+#[test]
+fn the_rate_counts_requests_and_not_records() {
+    let api = Api::accepting();
+    let site = site(&api, "");
+    site.import(1, 1..=50);
+    let mut drain = site.ferryd(&["drain"]);
+    drain.env("FERRYD_API_RATE_LIMIT", "10/s");
+    Ran::wait(drain).assert_code(0);
+    assert_each_once(&api, 1..=50);
+    let seen = api.seen();
+    assert_eq!(seen.len(), 5);
+    let took = seen[4].at - seen[0].at;
+    assert!(took >= Duration::from_millis(300), "{took:?}");
 }
