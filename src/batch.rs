@@ -1,5 +1,7 @@
 //! A batch as a worker holds it: which records of which user, and where to go on.
 
+use crate::chunk::ChunkName;
+
 /// What a worker takes from the queue. The batch is RUNNING in the file, and only the holder of this claim may write
 /// its outcomes.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -14,6 +16,8 @@ pub struct Claim {
     pub attempt: i64,
     /// Ids that no attempt has reached yet; `None` when the whole range was sent, and for a LATE batch.
     pub unsent: Option<IdRange>,
+    /// In bulk mode, the request that was begun last for a stretch of them; it may have been answered long ago.
+    pub begun: Option<ChunkName>,
 }
 
 /// The right to write outcomes of one batch. A write whose fence no longer matches changes nothing.

@@ -13,6 +13,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use crate::batch::{self, Claim, IdRange};
+use crate::chunk::ChunkName;
 use crate::db::fault::{self, Damaged};
 use crate::db::pool::Readers;
 use crate::db::settle::{self, Ending, Finished};
@@ -121,6 +122,8 @@ struct Attempt<'a> {
     sent: u64,
     /// Requests that were cut anew.
     recuts: i64,
+    /// In bulk mode, the request that was begun last for a stretch that none had touched.
+    begun: Option<ChunkName>,
     /// Time that the gate held it up, which is no work.
     held: Duration,
 }
@@ -148,6 +151,7 @@ impl<'a> Attempt<'a> {
             refusals: Vec::new(),
             sent: 0,
             recuts: 0,
+            begun: claim.begun,
             held: Duration::ZERO,
         }
     }

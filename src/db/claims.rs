@@ -117,6 +117,7 @@ fn claim_batch(conn: &Connection, batch: i64, now: Timestamp) -> rusqlite::Resul
                     last: row.get("end_id")?,
                 };
                 let sent_through: Option<i64> = row.get("sent_through")?;
+                let begun: Option<String> = row.get("begun")?;
                 let late = row.get_ref("kind")?.as_str()? == "LATE";
                 Ok(Claim {
                     fence: Fence {
@@ -126,6 +127,7 @@ fn claim_batch(conn: &Connection, batch: i64, now: Timestamp) -> rusqlite::Resul
                     user_id: row.get("user_id")?,
                     batch_offset: row.get("batch_offset")?,
                     attempt: row.get("retry_count")?,
+                    begun: begun.and_then(|text| text.parse().ok()),
                     unsent: match sent_through {
                         _ if late => None,
                         None => Some(range),

@@ -311,7 +311,7 @@ fn programs_are_current(conn: &Connection) -> rusqlite::Result<bool> {
 }
 
 /// The tables and indexes that the migrations make beside `user_record`.
-const OWN_NAMES: [&str; 17] = [
+const OWN_NAMES: [&str; 18] = [
     "instance",
     "processing_batch_status",
     "undelivered_record",
@@ -319,6 +319,7 @@ const OWN_NAMES: [&str; 17] = [
     "delivery_total",
     "backlog",
     "left_out",
+    "begun",
     "replaced",
     "gate",
     "command",

@@ -123,6 +123,22 @@ pub fn settle_chunk(
     Ok(true)
 }
 
+/// Writes down that a request is about to be sent for a stretch that none had touched. Returns false when the batch is not
+/// this claim's any more.
+///
+/// # Errors
+/// SQLite's.
+pub fn begin_chunk(conn: &Connection, fence: Fence, name: ChunkName) -> rusqlite::Result<bool> {
+    let changed = conn
+        .prepare_cached(include_str!("../../sql/settle/begin_chunk.sql"))?
+        .execute(named_params! {
+            ":chunk": name.to_string(),
+            ":batch": fence.batch_id,
+            ":claim": fence.claim,
+        })?;
+    Ok(changed == 1)
+}
+
 /// Makes these records of `undelivered_record` one request from now on. Returns false when the batch is not this claim's any
 /// more.
 ///
@@ -242,6 +258,8 @@ pub fn finish(
 ) -> rusqlite::Result<Option<Finished>> {
     let now = Timestamp::now();
     conn.prepare_cached(include_str!("../../sql/settle/forget_vanished.sql"))?
+        .execute(named_params! {":batch": fence.batch_id})?;
+    conn.prepare_cached(include_str!("../../sql/settle/forget_begun.sql"))?
         .execute(named_params! {":batch": fence.batch_id})?;
     let (retrying, dead) = conn
         .prepare_cached(include_str!("../../sql/settle/count_undelivered.sql"))?

@@ -1,8 +1,8 @@
 //! Bulk mode: an attempt sends a batch in chunks, one request each.
 //!
 //! The outcome of a chunk is committed before the next one is loaded, so that a kill repeats at most one request of each
-//! worker. What is to be sent next is always read from the file: a chunk that has to be made again has its records' name
-//! for it there, and one that is cut anew is written down before it is sent. A request that was refused for one bad record is
+//! worker. What is to be sent next is always read from the file: each request is a name there before it is sent, on the
+//! batch or on its records, so that it is the same request whenever it is made again. A request that was refused for one bad record is
 //! split in halves, and the halves are written down before either is sent, so that they too keep their names over a kill.
 
 use super::{AFTER_HOLD, Attempt, Go, LONG_WAIT, has_begun};
@@ -22,7 +22,7 @@ use crate::verdict::Verdict;
 struct Chunk {
     source: Source,
     name: ChunkName,
-    /// Whether the file says that these records are this request; it also does of a stretch that no request has touched.
+    /// Whether the file says that these records are this request.
     is_known: bool,
     /// In id order; never empty.
     records: Vec<Record>,
@@ -79,11 +79,21 @@ impl Attempt<'_> {
             // Its row of user_record went away without a trigger.
             self.again = rest.above(first);
         }
-        let Some(ids) = self.unsent else {
-            return Ok(None);
-        };
-        let records = loader.load_range(&conn, claim.user_id, ids, bulk.records)?;
-        Ok((!records.is_empty()).then(|| self.pack(bulk, Source::Range, None, records)))
+        while let Some(unsent) = self.unsent {
+            let name = self.begun.filter(|name| name.ids.last >= unsent.first);
+            let ids = name.map_or(unsent, |name| IdRange {
+                last: name.ids.last,
+                ..unsent
+            });
+            let limit = name.map_or(bulk.records, |_| usize::MAX >> 1);
+            let records = loader.load_range(&conn, claim.user_id, ids, limit)?;
+            if !records.is_empty() {
+                return Ok(Some(self.pack(bulk, Source::Range, name, records)));
+            }
+            // Nothing is left of it.
+            self.unsent = unsent.above(ids.last);
+        }
+        Ok(None)
     }
 
     fn pack(
@@ -95,7 +105,7 @@ impl Attempt<'_> {
     ) -> Chunk {
         let pack = self.settings.endpoint.pack(bulk, &records, name.is_some());
         records.truncate(pack.taken);
-        let is_known = source == Source::Range || name.is_some();
+        let is_known = name.is_some();
         let name = name.unwrap_or_else(|| ChunkName {
             ids: IdRange {
                 first: records.first().map_or(0, |record| record.id),
@@ -120,7 +130,7 @@ impl Attempt<'_> {
             self.turn = None;
             return self.settle_chunk(chunk.source, self.unfit(chunk));
         }
-        if !chunk.is_known {
+        if !chunk.is_known && chunk.source == Source::Undelivered {
             self.turn = None;
             return self.name(chunk);
         }
@@ -131,6 +141,9 @@ impl Attempt<'_> {
             // The rows may be old by now: they are read again, and go in this turn.
             self.turn = Some(turn.kept());
             return Ok(Go::On);
+        }
+        if !chunk.is_known && self.begin(chunk.name)? == Go::Away {
+            return Ok(Go::Away);
         }
         let Some(outcome) = self.outcome_of(bulk, chunk, turn) else {
             // While the gate has not closed yet, what was not sent is not sent again at once.
@@ -164,6 +177,15 @@ impl Attempt<'_> {
         let claim = self.claim.clone();
         let writer = &self.shared.writer;
         let ours = writer.call(move |conn| settle::settle_chunk(conn, &claim, source, &outcome))?;
+        Ok(if ours { Go::On } else { Go::Away })
+    }
+
+    /// Makes a stretch that no request had touched a request that the file knows.
+    fn begin(&mut self, name: ChunkName) -> Result<Go, WriteError> {
+        self.begun = Some(name);
+        let fence = self.claim.fence;
+        let writer = &self.shared.writer;
+        let ours = writer.call(move |conn| settle::begin_chunk(conn, fence, name))?;
         Ok(if ours { Go::On } else { Go::Away })
     }
 

@@ -5,7 +5,7 @@ use std::sync::Mutex;
 use std::sync::atomic::{AtomicBool, Ordering::SeqCst};
 
 use super::{ITEMS, QUICK, assert_keys_name_their_records, ids, results, site};
-use crate::harness::{Api, Latch, Site, eventually};
+use crate::harness::{Api, Latch, Ran, Site, eventually};
 
 /// The chunk in a key, without the instance and the batch.
 fn chunk(key: &str) -> &str {
@@ -179,4 +179,28 @@ fn no_two_requests_of_one_attempt_have_one_name() {
     site.await_delivered(10);
     assert_eq!(daemon.terminate().0, 0);
     assert_keys_name_their_records(&api.seen());
+}
+
+/// Whether the API has taken the request in, nobody knows: it has to come again under its key, less what is gone.
+#[test]
+fn a_kill_and_a_deletion_leave_a_request_its_key() {
+    let (api, latch) = Api::held();
+    let site = site(&api, "");
+    site.import(1, 1..=20);
+    let daemon = site.daemon();
+    api.await_request();
+    daemon.kill();
+    latch.open();
+    site.write("DELETE FROM user_record WHERE id IN (1, 10)");
+    let mut drain = site.ferryd(&["drain"]);
+    drain.env("FERRYD_API_BULK_RECORDS", "3");
+    Ran::wait(drain).assert_code(0);
+    let seen = api.seen();
+    let sent: Vec<_> = seen.iter().map(|s| (chunk(&s.key), ids(&s.body))).collect();
+    let ten = |from: i64| Vec::from_iter(from..from + 10);
+    assert_eq!(sent[0], ("1:10", ten(1)));
+    assert_eq!(sent[1], ("1:10", Vec::from_iter(2..=9)));
+    assert_eq!(sent[2], ("11:13", Vec::from_iter(11..=13)));
+    assert_eq!(sent.len(), 6);
+    site.assert_adds_up(0);
 }
