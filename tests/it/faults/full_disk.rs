@@ -41,6 +41,15 @@ impl Site {
     }
 }
 
+/// A daemon in the midst of its work, when the disk becomes full and it has seen that.
+fn fill_at_work(site: &Site, api: &Api) -> Daemon {
+    let daemon = site.daemon();
+    await_work(api);
+    site.fill_disk();
+    site.await_full();
+    daemon
+}
+
 #[test]
 fn a_disk_that_fills_up_holds_sending_says_why_and_lets_it_go_on_when_it_is_freed() {
     if !mounts::are_own() {
@@ -50,10 +59,7 @@ fn a_disk_that_fills_up_holds_sending_says_why_and_lets_it_go_on_when_it_is_free
     let site = on_a_small_disk(&api);
     site.import(1, 1..=400);
     site.import(2, 401..=800);
-    let daemon = site.daemon();
-    await_work(&api);
-    site.fill_disk();
-    site.await_full();
+    let daemon = fill_at_work(&site, &api);
     await_silence(&api);
     // What was sent is in the file, although there was no room: only what is under way may be missing.
     let delivered = site.value::<i64>("SELECT delivered FROM delivery_summary") as usize;
@@ -74,10 +80,7 @@ fn a_restart_on_a_full_disk_works_and_keeps_sending_held() {
     let api = slow_api();
     let site = on_a_small_disk(&api);
     site.import(1, 1..=400);
-    let daemon = site.daemon();
-    await_work(&api);
-    site.fill_disk();
-    site.await_full();
+    let daemon = fill_at_work(&site, &api);
     let sent = api.seen().len();
     daemon.kill();
     assert_eq!(site.daemon().terminate().0, 0, "a start and a stop");
@@ -140,10 +143,7 @@ fn a_restart_on_a_full_disk_without_its_ballast_stays_held() {
     let api = slow_api();
     let site = on_a_small_disk(&api);
     site.import(1, 1..=400);
-    let daemon = site.daemon();
-    await_work(&api);
-    site.fill_disk();
-    site.await_full();
+    let daemon = fill_at_work(&site, &api);
     assert_eq!(daemon.terminate().0, 0);
     // Its room is free now, and nobody has it.
     let _ = std::fs::remove_file(site.path("disk/ferryd.db.ballast"));
