@@ -14,6 +14,7 @@ use std::sync::Arc;
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
+use crate::activity::Activity;
 use crate::config::Config;
 use crate::db::Damaged;
 use crate::db::batches::Scope;
@@ -23,6 +24,7 @@ use crate::db::writer::Writer;
 use crate::gate::{self, Change, Gate};
 use crate::limits;
 use crate::lock::InstanceLock;
+use crate::metrics::Metrics;
 use crate::pace::Pace;
 use crate::planner::Planner;
 use crate::settings::{Current, Settings};
@@ -41,6 +43,17 @@ const WIND_UP: Duration = Duration::from_secs(1);
 
 /// Time for the workers to end once the writer gives up on an unwritable file.
 const LAST_WAIT: Duration = Duration::from_millis(300);
+
+/// What can be seen of a running daemon from beside it.
+#[derive(Clone)]
+pub struct Insight {
+    /// Read the file.
+    pub readers: Readers,
+    /// What each thread does.
+    pub activity: Arc<Activity>,
+    /// What was sent since the start.
+    pub metrics: Arc<Metrics>,
+}
 
 /// A running pipeline on one file.
 pub struct Daemon {
@@ -77,7 +90,10 @@ impl Daemon {
         let readers = file.readers;
 
         let (writer_deadline, deadline) = bounded(0);
-        let (writer, write) = Writer::new(file.conn, config.database.durability, deadline)?;
+        let activity = Arc::new(Activity::new(workers));
+        let metrics = Arc::new(Metrics::default());
+        let durability = config.database.durability;
+        let (writer, write) = Writer::new(file.conn, durability, deadline, activity.clone())?;
         let (stop_source, stop) = Stop::new();
         let (rescheduled, reschedules) = bounded(1);
         let (queue, claims) = bounded(config.workers.queue as usize);
@@ -97,6 +113,8 @@ impl Daemon {
             pace: Pace::new(&config.api.pace, workers),
             instance: file.instance,
             rescheduled,
+            activity: activity.clone(),
+            metrics: metrics.clone(),
             stop: stop.clone(),
         });
         let planner = Planner {
@@ -108,6 +126,7 @@ impl Daemon {
             stop: stop.clone(),
             scope,
             settings: settings.clone(),
+            activity: activity.clone(),
         };
         let timer = Timer {
             readers: readers.clone(),
@@ -115,6 +134,7 @@ impl Daemon {
             settings: settings.clone(),
             rescheduled: reschedules,
             planner: planner_waker.clone(),
+            activity: activity.clone(),
             stop: stop.clone(),
         };
         let watcher = Watcher::new(&config.database.path, watcher_end, gate.clone());
@@ -127,6 +147,8 @@ impl Daemon {
             planner: planner_waker.clone(),
             logged: file.sign,
             settings,
+            activity,
+            metrics,
             stop: stop.clone(),
         };
 
@@ -166,6 +188,15 @@ impl Daemon {
     /// A thread's reason to end the whole process, as soon as there is one.
     pub fn failures(&self) -> &Receiver<anyhow::Error> {
         &self.failures
+    }
+
+    /// What can be seen of it, also while it stops.
+    pub fn insight(&self) -> Insight {
+        Insight {
+            readers: self.readers.clone(),
+            activity: self.shared.activity.clone(),
+            metrics: self.shared.metrics.clone(),
+        }
     }
 
     /// Whether nothing is sent for now, not even a probe.

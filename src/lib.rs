@@ -37,12 +37,14 @@
 //! Storage: [`db`] and what is in it; the statements themselves are in `sql/`. Delivery: [`endpoint`].
 //! Threads: [`daemon`], [`planner`], [`worker`], [`gate`], [`pace`], [`timer`], [`steward`], [`wake`], [`settings`],
 //! [`stop`], [`signals`], [`lock`], [`limits`].
+//! Told by all threads, for whoever looks from beside: [`activity`], [`metrics`].
 //! Edges: [`cli`], [`config`], [`run`](mod@run), [`drain`], [`import`], [`status`], [`check`], [`preview`],
 //! [`explain`], [`operate`], [`init`], [`demo`], [`receiver`], [`journal`], [`audit`], [`server`], [`progress`],
 //! [`output`], [`stderr`], [`logging`], [`exit`].
 //!
 //! Dependencies point from edges to threads, to storage and delivery, to the domain, and never back.
 
+pub mod activity;
 pub mod audit;
 pub mod batch;
 pub mod check;
@@ -63,6 +65,7 @@ pub mod journal;
 pub mod limits;
 pub mod lock;
 pub mod logging;
+pub mod metrics;
 pub mod nearest;
 pub mod operate;
 pub mod outcome;

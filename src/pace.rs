@@ -81,9 +81,14 @@ impl Pace {
         *before = rules.clone();
     }
 
+    /// Whether a request may have to wait for its turn.
+    pub fn is_limited(&self) -> bool {
+        self.slots.are_limited() || self.places.are_limited()
+    }
+
     /// Waits until a request may begin, or until the stop: then it is `None`, unless both came at once.
     pub fn await_turn(&self, stop: &Stop) -> Option<Turn<'_>> {
-        if !self.slots.are_limited() && !self.places.are_limited() {
+        if !self.is_limited() {
             return Some(Turn::default());
         }
         let start = Instant::now();

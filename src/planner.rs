@@ -9,6 +9,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
+use crate::activity::{Activity, Doing, Role};
 use crate::batch::Claim;
 use crate::db::batches::{self, Cut, Round, Scope};
 use crate::db::claims::{self, Claimed, Turn};
@@ -34,6 +35,8 @@ pub struct Planner {
     pub queue: Sender<Claim>,
     /// Says "look again".
     pub wake: Receiver<()>,
+    /// What it does.
+    pub activity: Arc<Activity>,
     /// Ends the planner.
     pub stop: Stop,
     /// Which part of the file to work on.
@@ -115,12 +118,15 @@ impl Planner {
 
     fn hand_over(&self, claims: Vec<Claim>) {
         for claim in claims {
+            // The queue is full until a worker is free.
+            self.note(Doing::Resting);
             select! {
                 send(self.queue, claim) -> _ => {}
                 // What was not handed over is freed with all other claims at the end.
                 recv(self.stop.channel()) -> _ => return,
             }
         }
+        self.note(Doing::Reading);
     }
 
     /// A turn for the users behind `last_user`, or for the first ones when nobody is there.
@@ -138,10 +144,16 @@ impl Planner {
 
     /// Waits for a reason to look again.
     fn rest(&self) {
+        self.note(Doing::Dozing);
         select! {
             recv(self.wake) -> _ => {}
             recv(self.stop.channel()) -> _ => {}
             default(LOOK_EVERY) => {}
         }
+        self.note(Doing::Reading);
+    }
+
+    fn note(&self, doing: Doing) {
+        self.activity.note(Role::Planner, doing);
     }
 }

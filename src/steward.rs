@@ -7,12 +7,14 @@ use rusqlite::Connection;
 use std::sync::Arc;
 use std::time::Duration;
 
+use crate::activity::{Activity, Doing, Role};
 use crate::db::batches::{self, Cut, Scope};
 use crate::db::pool::Readers;
 use crate::db::schema;
 use crate::db::steer::{self, Command, Verb};
 use crate::db::writer::{WriteError, Writer};
 use crate::gate::{Change, Gate, Sign, State};
+use crate::metrics::Metrics;
 use crate::settings::Current;
 use crate::stop::Stop;
 use crate::time::Timestamp;
@@ -39,6 +41,10 @@ pub struct Steward {
     pub settings: Arc<Current>,
     /// What the log said of the gate last.
     pub logged: Sign,
+    /// Counts how often the gate closes.
+    pub metrics: Arc<Metrics>,
+    /// What it does.
+    pub activity: Arc<Activity>,
     /// Ends the steward.
     pub stop: Stop,
 }
@@ -53,8 +59,10 @@ impl Steward {
             log_sign(&self.logged);
         }
         loop {
+            self.activity.note(Role::Steward, Doing::Reading);
             self.watch_again()?;
             self.answer_commands()?;
+            self.activity.note(Role::Steward, Doing::Dozing);
             select! {
                 recv(self.changes) -> change => {
                     if let Ok(change) = change {
@@ -145,6 +153,9 @@ impl Steward {
     fn write_down(&mut self, change: Change) -> Result<(), WriteError> {
         let Change { sign, revive, .. } = &change;
         // A probe every half minute is no news, nor is the gate that it left closed.
+        if self.logged.state == State::Open && sign.state != State::Open {
+            self.metrics.count_gate_closing();
+        }
         if sign.state != State::Probing && *sign != self.logged {
             log_sign(sign);
             self.logged = sign.clone();

@@ -9,6 +9,7 @@ use rusqlite::Connection;
 use std::sync::Arc;
 use std::time::Duration;
 
+use crate::activity::{Activity, Doing, Role};
 use crate::db::claims;
 use crate::db::pool::Readers;
 use crate::db::writer::{WriteError, Writer};
@@ -38,6 +39,8 @@ pub struct Timer {
     pub rescheduled: Receiver<()>,
     /// Told when a batch is due.
     pub planner: Waker,
+    /// What it does.
+    pub activity: Arc<Activity>,
     /// Ends the timer.
     pub stop: Stop,
 }
@@ -50,6 +53,7 @@ impl Timer {
     pub fn run(&self) -> Result<(), WriteError> {
         let mut looked = Timestamp::now();
         loop {
+            self.activity.note(Role::Timer, Doing::Reading);
             let now = Timestamp::now();
             // Time that the machine was suspended is no step back, nor is anything but a clock that was set.
             let step = looked.after(now);
@@ -58,6 +62,7 @@ impl Timer {
                 self.follow_clock(now, step)?;
             }
             let sleep = self.until_next_due(now)?.min(LOOK_EVERY);
+            self.activity.note(Role::Timer, Doing::Dozing);
             select! {
                 recv(self.stop.channel()) -> _ => return Ok(()),
                 recv(self.rescheduled) -> _ => {}

@@ -12,6 +12,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use crate::activity::{Activity, Doing, Role};
 use crate::batch::{self, Claim, IdRange};
 use crate::chunk::ChunkName;
 use crate::db::fault::{self, Damaged};
@@ -20,6 +21,7 @@ use crate::db::settle::{self, Ending, Finished};
 use crate::db::writer::{WriteError, Writer};
 use crate::endpoint::Endpoint;
 use crate::gate::{Gate, Then};
+use crate::metrics::Metrics;
 use crate::outcome::{Answer, FailedState, Outcome};
 use crate::pace::{Pace, Turn};
 use crate::record::Record;
@@ -52,21 +54,29 @@ pub struct Shared {
     pub instance: String,
     /// Told when a batch got a due time.
     pub rescheduled: Sender<()>,
+    /// What each worker does.
+    pub activity: Arc<Activity>,
+    /// What was sent.
+    pub metrics: Arc<Metrics>,
     /// Ends the workers.
     pub stop: Stop,
 }
 
-/// Takes claims from the queue until it is closed or the stop comes.
+/// Takes claims from the queue until it is closed or the stop comes, as the worker of this number.
 ///
 /// # Errors
 /// When outcomes cannot be written down.
-pub fn run(shared: &Shared, queue: &Receiver<Claim>) -> Result<(), WriteError> {
-    serve(shared, queue, |claim| Attempt::new(shared, claim).run())
+pub fn run(shared: &Shared, number: u32, queue: &Receiver<Claim>) -> Result<(), WriteError> {
+    let role = Role::Worker(number);
+    serve(shared, role, queue, |claim| {
+        Attempt::new(shared, role, claim).run()
+    })
 }
 
 /// Makes an `attempt` at each claim; one that panics costs its batch a delay, and nothing else.
 fn serve(
     shared: &Shared,
+    role: Role,
     queue: &Receiver<Claim>,
     attempt: impl Fn(&Claim) -> Result<(), WriteError>,
 ) -> Result<(), WriteError> {
@@ -74,11 +84,16 @@ fn serve(
         if shared.stop.requested() {
             return Ok(());
         }
+        shared
+            .activity
+            .note_batch(role, claim.fence.batch_id, claim.user_id);
+        shared.activity.note(role, Doing::Reading);
         let guarded = std::panic::AssertUnwindSafe(|| attempt(&claim));
         match std::panic::catch_unwind(guarded) {
             Ok(result) => result?,
             Err(_) => break_off(shared, &claim)?,
         }
+        shared.activity.note(role, Doing::Resting);
     }
     Ok(())
 }
@@ -103,6 +118,7 @@ fn break_off(shared: &Shared, claim: &Claim) -> Result<(), WriteError> {
 /// One attempt at one batch.
 struct Attempt<'a> {
     shared: &'a Shared,
+    role: Role,
     claim: &'a Claim,
     settings: Arc<Settings>,
     /// Where in undelivered_record to look for what this attempt has to send again.
@@ -136,9 +152,10 @@ enum Go {
 }
 
 impl<'a> Attempt<'a> {
-    fn new(shared: &'a Shared, claim: &'a Claim) -> Attempt<'a> {
+    fn new(shared: &'a Shared, role: Role, claim: &'a Claim) -> Attempt<'a> {
         Attempt {
             shared,
+            role,
             claim,
             settings: shared.settings.get(),
             again: None,
@@ -178,6 +195,10 @@ impl<'a> Attempt<'a> {
         self.finish(start.elapsed().saturating_sub(self.held))
     }
 
+    fn note(&self, doing: Doing) {
+        self.shared.activity.note(self.role, doing);
+    }
+
     /// Nothing is left half done while the gate is closed, which may be for hours.
     fn wait_at_gate(&mut self) -> Result<Go, WriteError> {
         if !self.shared.gate.is_wide_open() {
@@ -186,7 +207,9 @@ impl<'a> Attempt<'a> {
                 return Ok(Go::Away);
             }
             let start = Instant::now();
+            self.note(Doing::AtGate);
             self.shared.gate.wait();
+            self.note(Doing::Reading);
             self.held += start.elapsed();
         }
         Ok(match self.shared.stop.requested() {
@@ -198,7 +221,12 @@ impl<'a> Attempt<'a> {
     /// `None` when the stop comes first.
     fn await_turn(&mut self) -> Option<Turn<'a>> {
         let Shared { pace, stop, .. } = self.shared;
-        let turn = self.turn.take().or_else(|| pace.await_turn(stop));
+        let turn = self.turn.take().or_else(|| {
+            if pace.is_limited() {
+                self.note(Doing::AwaitingTurn);
+            }
+            pace.await_turn(stop)
+        });
         turn.filter(|_| !stop.requested())
     }
 
@@ -218,7 +246,11 @@ impl<'a> Attempt<'a> {
         let Shared { gate, stop, .. } = self.shared;
         let permit = gate.try_pass()?;
         let flight = turn.begin();
+        self.note(Doing::Sending);
+        let start = Instant::now();
         let (answer, rest) = send(&self.settings.endpoint);
+        self.shared.metrics.count_request(&answer, start.elapsed());
+        self.note(Doing::Recording);
         let then = if stop.requested() && answer.http_status.is_none() {
             // The stop may have cut it off: that says nothing about the destination.
             drop((permit, flight));

@@ -65,7 +65,7 @@ impl Crew {
             let (shared, claims, alive) = (shared.clone(), claims.clone(), alive.clone());
             threads.push(self.spawn(&format!("BatchProcessor-{number}"), move || {
                 let _alive = alive;
-                Ok(worker::run(&shared, &claims)?)
+                Ok(worker::run(&shared, number, &claims)?)
             })?);
         }
         Ok((threads, done))
@@ -75,6 +75,7 @@ impl Crew {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::activity::Activity;
     use crate::config::Durability;
     use crate::db::writer::{WriteError, Writer};
     use crate::exit;
@@ -108,7 +109,13 @@ mod tests {
         let (crew, failures) = Crew::new();
         let conn = rusqlite::Connection::open_in_memory().unwrap();
         let (_, deadline) = bounded(0);
-        let (writer, write) = Writer::new(conn, Durability::Normal, deadline).unwrap();
+        let (writer, write) = Writer::new(
+            conn,
+            Durability::Normal,
+            deadline,
+            Arc::new(Activity::new(1)),
+        )
+        .unwrap();
         let work = move || {
             write();
             Ok(())

@@ -13,10 +13,12 @@
 use crossbeam_channel::{Receiver, RecvTimeoutError, Sender};
 use rusqlite::{Connection, ErrorCode};
 use std::path::PathBuf;
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use super::fault::{self, Damaged};
 use super::{ballast, is_locked};
+use crate::activity::{Activity, Doing, Role};
 use crate::config::Durability;
 
 /// Work in one transaction at most, so that nobody waits long for an answer.
@@ -106,6 +108,7 @@ impl Writer {
         conn: Connection,
         durability: Durability,
         deadline: Receiver<()>,
+        activity: Arc<Activity>,
     ) -> rusqlite::Result<(Writer, impl FnOnce() + Send + 'static)> {
         conn.busy_timeout(LOCK_WAIT)?;
         let (queue, orders) = crossbeam_channel::unbounded();
@@ -114,6 +117,7 @@ impl Writer {
             conn,
             durability,
             deadline,
+            activity,
             unsynced_since: None,
         };
         Ok((Writer { queue }, move || desk.serve(&orders)))
@@ -163,6 +167,7 @@ struct Desk {
     conn: Connection,
     durability: Durability,
     deadline: Receiver<()>,
+    activity: Arc<Activity>,
     unsynced_since: Option<Instant>,
     database: PathBuf,
 }
@@ -187,9 +192,15 @@ impl Desk {
                     Order::End => ended = true,
                 }
             }
+            self.note(Doing::Recording);
             self.commit_group(&mut group);
+            self.note(Doing::Resting);
         }
         self.sync_when_idle();
+    }
+
+    fn note(&self, doing: Doing) {
+        self.activity.note(Role::Writer, doing);
     }
 
     fn next_order(&self, orders: &Receiver<Order>) -> Result<Order, RecvTimeoutError> {
@@ -224,6 +235,7 @@ impl Desk {
         let start = Instant::now();
         let mut warned = false;
         loop {
+            self.note(Doing::Recording);
             let error = match self.commit(group) {
                 Ok(()) => {
                     if warned {
@@ -248,6 +260,7 @@ impl Desk {
                     advice()
                 );
             }
+            self.note(Doing::HeldUp);
             let deadline = self.deadline.recv_timeout(RETRY_PAUSE);
             if deadline == Err(RecvTimeoutError::Disconnected) {
                 return Err(WriteError::GivenUp(advice()));

@@ -241,6 +241,8 @@ impl Attempt<'_> {
             }
         }
         if !outcome.delivered.is_empty() {
+            let delivered = outcome.delivered.len() as u64;
+            self.shared.metrics.count_delivered(delivered);
             self.refusals.clear();
         }
         Some(outcome)

@@ -13,6 +13,7 @@ use crate::gate::Then;
 use crate::outcome::Outcome;
 use crate::pace::Turn;
 use crate::record::Record;
+use crate::verdict::Verdict;
 
 /// The first page of a batch, and the most that a page grows to. It starts small, for nobody knows how slow the API is.
 const PAGE: std::ops::RangeInclusive<usize> = FIRST_PAGE..=256;
@@ -165,6 +166,9 @@ impl<'a> Attempt<'a> {
                 (endpoint.send(record, &key), ())
             })?;
         self.sent += u64::from(has_begun(&answer));
+        if answer.verdict == Verdict::Delivered {
+            self.shared.metrics.count_delivered(1);
+        }
         (then != Then::Hold).then(|| self.judge(record, answer, &then))
     }
 

@@ -14,6 +14,7 @@ use crate::server::{Answer as Reply, Limits, Request, Server};
 use crate::stop::StopSource;
 use crate::time::Timestamp;
 
+const ROLE: Role = Role::Worker(1);
 const HOUR: Duration = Duration::from_secs(3600);
 
 /// A file with users 1 and 2, each with the records 10·user+1 to 10·user+3, and what workers share, with an API that
@@ -57,8 +58,10 @@ impl Place {
         config.api.url = Some(url);
         let settings = Settings::new(&config).unwrap();
         let instance = summary::instance_id(&conn).unwrap();
+        let activity = Arc::new(Activity::new(1));
         let (writer_deadline, deadline) = crossbeam_channel::bounded(0);
-        let (writer, write) = Writer::new(conn, config.database.durability, deadline).unwrap();
+        let (writer, write) =
+            Writer::new(conn, config.database.durability, deadline, activity.clone()).unwrap();
         std::thread::spawn(write);
         let (stop_source, stop) = Stop::new();
         let (rescheduled, reschedules) = crossbeam_channel::bounded(1);
@@ -82,6 +85,8 @@ impl Place {
             pace,
             instance,
             rescheduled,
+            activity,
+            metrics: Arc::default(),
             stop,
         };
         Place {
@@ -116,7 +121,7 @@ impl Place {
             queue.send(claim).unwrap();
         }
         drop(queue);
-        serve(&self.shared, &taken, attempt).unwrap();
+        serve(&self.shared, ROLE, &taken, attempt).unwrap();
     }
 
     fn sent(&self) -> Vec<String> {
@@ -147,7 +152,7 @@ fn a_panic_costs_its_batch_a_delay_and_the_worker_goes_on() {
     assert_eq!(claims.len(), 2);
     place.work(claims, |claim| {
         if claim.user_id == 2 {
-            return Attempt::new(shared, claim).run();
+            return Attempt::new(shared, ROLE, claim).run();
         }
         // The first record is delivered, and written down; then there is a fault in ferryd.
         let settled = claim.clone();
@@ -171,7 +176,7 @@ fn a_panic_costs_its_batch_a_delay_and_the_worker_goes_on() {
     assert_eq!(place.claim(Timestamp::now()), [], "it is not due yet");
     let later = Timestamp::now().plus(2 * HOUR);
     place.work(place.claim(later), |claim| {
-        Attempt::new(shared, claim).run()
+        Attempt::new(shared, ROLE, claim).run()
     });
     assert_eq!(place.sent(), ["12", "13"]);
     assert_eq!(
@@ -192,7 +197,7 @@ fn a_panic_while_sending_gives_the_gate_its_permit_back() {
             let _probe = shared.gate.try_pass().unwrap();
             panic!("a fault for the test");
         }
-        Attempt::new(shared, claim).run()
+        Attempt::new(shared, ROLE, claim).run()
     });
     // Were the probe still out, the second batch would wait for its end for ever.
     assert_eq!(place.sent(), ["21", "22", "23"]);
@@ -204,7 +209,7 @@ fn a_worker_does_not_wait_for_a_writer_that_is_gone() {
     let place = Place::new();
     let shared = &place.shared;
     let claim = place.claim(Timestamp::now()).remove(0);
-    let mut attempt = Attempt::new(shared, &claim);
+    let mut attempt = Attempt::new(shared, ROLE, &claim);
     let (entered, inside) = crossbeam_channel::bounded(1);
     let (go_on, wait) = crossbeam_channel::bounded::<()>(0);
     let (reply, _answer) = crossbeam_channel::bounded(1);
