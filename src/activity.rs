@@ -154,6 +154,29 @@ impl Activity {
     }
 }
 
+/// A thread that reads, or dozes, longer than this is stuck.
+const LONGEST_STEP: Duration = Duration::from_secs(60);
+
+/// So is a writer whose transaction takes longer than this: the longest are those that count a large file anew.
+const LONGEST_TRANSACTION: Duration = Duration::from_secs(600);
+
+impl Seen {
+    /// Whether it makes no progress, and has no reason to wait; no request takes longer than `longest_request`.
+    pub fn is_stuck(&self, longest_request: Duration) -> bool {
+        let limit = match (self.doing, self.role) {
+            (Doing::Dozing | Doing::Reading, _) => LONGEST_STEP,
+            (Doing::Sending, _) => longest_request,
+            (Doing::Recording, Role::Writer) => LONGEST_TRANSACTION,
+            // Who waits for the writer is no more stuck than it is.
+            (Doing::Recording, _) => return false,
+            (Doing::Resting | Doing::AtGate | Doing::AwaitingTurn | Doing::HeldUp, _) => {
+                return false;
+            }
+        };
+        self.since > limit
+    }
+}
+
 impl Role {
     fn place(self) -> usize {
         match self {
@@ -195,6 +218,29 @@ mod tests {
             (seen[5].doing, seen[5].batch),
             (Doing::Sending, Some((42, -7)))
         );
+    }
+
+    #[test]
+    fn a_thread_is_stuck_only_where_it_should_have_made_progress() {
+        let request = Duration::from_secs(30);
+        let long = Duration::from_secs(3600);
+        for doing in Doing::ALL {
+            let seen = |role, since| Seen {
+                role,
+                doing,
+                since,
+                batch: None,
+            };
+            let may_wait = matches!(
+                doing,
+                Doing::Resting | Doing::AtGate | Doing::AwaitingTurn | Doing::HeldUp
+            );
+            assert_eq!(seen(Role::Writer, long).is_stuck(request), !may_wait);
+            let worker = seen(Role::Worker(1), long);
+            let waits = may_wait || doing == Doing::Recording;
+            assert_eq!(worker.is_stuck(request), !waits, "{doing:?}");
+            assert!(!seen(Role::Timer, request).is_stuck(request), "{doing:?}");
+        }
     }
 
     #[test]

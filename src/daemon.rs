@@ -14,7 +14,7 @@ use std::sync::Arc;
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
-use crate::activity::Activity;
+use crate::activity::{Activity, Seen};
 use crate::config::Config;
 use crate::db::Damaged;
 use crate::db::batches::Scope;
@@ -53,6 +53,16 @@ pub struct Insight {
     pub activity: Arc<Activity>,
     /// What was sent since the start.
     pub metrics: Arc<Metrics>,
+    settings: Arc<Current>,
+}
+
+impl Insight {
+    /// A thread that makes no progress and has no reason to wait, if there is one.
+    pub fn stuck(&self) -> Option<Seen> {
+        let longest_request = self.settings.get().longest_request;
+        let mut threads = self.activity.seen();
+        threads.find(|seen| seen.is_stuck(longest_request))
+    }
 }
 
 /// A running pipeline on one file.
@@ -196,6 +206,7 @@ impl Daemon {
             readers: self.readers.clone(),
             activity: self.shared.activity.clone(),
             metrics: self.shared.metrics.clone(),
+            settings: self.shared.settings.clone(),
         }
     }
 

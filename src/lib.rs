@@ -40,7 +40,7 @@
 //! Told by all threads, for whoever looks from beside: [`activity`], [`metrics`].
 //! Edges: [`cli`], [`config`], [`run`](mod@run), [`drain`], [`import`], [`status`], [`check`], [`preview`],
 //! [`explain`], [`operate`], [`init`], [`demo`], [`receiver`], [`journal`], [`audit`], [`server`], [`progress`],
-//! [`output`], [`stderr`], [`logging`], [`exit`].
+//! [`output`], [`stderr`], [`logging`], [`systemd`], [`exit`].
 //!
 //! Dependencies point from edges to threads, to storage and delivery, to the domain, and never back.
 
@@ -89,6 +89,7 @@ pub mod status;
 pub mod stderr;
 pub mod steward;
 pub mod stop;
+pub mod systemd;
 pub mod text;
 pub mod time;
 pub mod timer;

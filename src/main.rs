@@ -1,7 +1,7 @@
 //! The program: parses the command line, runs the command, and turns an error into one line and an exit code.
 
 use ferryd::cli::{Cli, Outcome};
-use ferryd::{exit, stderr};
+use ferryd::{exit, logging, stderr};
 use std::process::ExitCode;
 
 fn main() -> ExitCode {
@@ -22,7 +22,8 @@ fn main() -> ExitCode {
 
 /// Writes to standard error, if there is one; a configuration can have several problems, a line each.
 fn complain(message: &str) {
+    let priority = logging::last_words();
     for line in message.lines() {
-        stderr::write(format!("ferryd: {line}\n").as_bytes());
+        stderr::write(format!("{priority}ferryd: {line}\n").as_bytes());
     }
 }

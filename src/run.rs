@@ -1,12 +1,18 @@
 //! `ferryd run`: the daemon in the foreground, until a signal or a failure it cannot repair.
 
 use crossbeam_channel::select;
+use std::time::Duration;
 
 use crate::config::{Config, ConfigError, Loaded};
 use crate::daemon::Daemon;
 use crate::db::batches::Scope;
 use crate::exit;
+use crate::logging;
 use crate::signals::Told;
+use crate::systemd::Systemd;
+
+/// How often lines that were left out of the log are summed up when no others come.
+const REPEATS_EVERY: Duration = Duration::from_secs(5);
 
 /// Runs until the stop. The configuration is read at the start, and again at each SIGHUP.
 ///
@@ -14,6 +20,7 @@ use crate::signals::Told;
 /// As for [`Daemon::start`], or what made a thread end.
 pub fn run(told: &Told, read: impl Fn() -> Result<Loaded, ConfigError>) -> anyhow::Result<()> {
     let mut config = read()?.config;
+    let systemd = Systemd::starting()?;
     let daemon = Daemon::start(&config, Scope::default(), &told.stop)?;
     if config.status.listen.is_some() {
         log::warn!(
@@ -27,17 +34,25 @@ pub fn run(told: &Told, read: impl Fn() -> Result<Loaded, ConfigError>) -> anyho
         config.workers.threads,
         std::process::id()
     );
+    systemd.ready(daemon.insight());
     let failure = loop {
         select! {
             recv(told.stop.channel()) -> _ => break None,
             recv(daemon.failures()) -> failure => break failure.ok(),
-            recv(told.reload) -> _ => match reload(&daemon, &config, &read) {
-                Ok(new) => config = new,
-                Err(error) => refuse(&error),
-            },
+            recv(told.reload) -> _ => {
+                systemd.reloading();
+                match reload(&daemon, &config, &read) {
+                    Ok(new) => config = new,
+                    Err(error) => refuse(&error),
+                }
+                systemd.reloaded();
+            }
+            default(REPEATS_EVERY) => logging::sum_up_repeats(),
         }
     };
+    systemd.stopping(config.shutdown.grace);
     let stopped = daemon.stop();
+    logging::sum_up_repeats();
     if let Some(failure) = failure {
         return Err(failure);
     }

@@ -15,6 +15,9 @@ use crate::db::records::{self, Loader};
 use crate::endpoint::Endpoint;
 use crate::retry::RetryPolicy;
 
+/// The most that a name lookup of the system may take (resolv.conf(5): three servers, two attempts of 5 s each), and more.
+const LOOKUP: Duration = Duration::from_secs(60);
+
 /// What is made of one configuration.
 pub struct Settings {
     /// The API.
@@ -25,6 +28,9 @@ pub struct Settings {
     pub policy: RetryPolicy,
     /// How records are cut into batches.
     pub cut: Cut,
+    /// A request that takes longer is stuck: with OAuth2 it may take four times `api.timeout`, and nothing cuts off the
+    /// system's name lookup.
+    pub longest_request: Duration,
     /// For requests in flight at a stop.
     pub grace: Duration,
     replaced: AtomicBool,
@@ -49,6 +55,7 @@ impl Settings {
                 batch_size: config.batch.size,
                 linger: config.batch.linger,
             },
+            longest_request: config.api.timeout.saturating_mul(5).saturating_add(LOOKUP),
             grace: config.shutdown.grace,
             replaced: AtomicBool::new(false),
         })

@@ -17,7 +17,7 @@ use crate::batch::{self, Claim, IdRange};
 use crate::chunk::ChunkName;
 use crate::db::fault::{self, Damaged};
 use crate::db::pool::Readers;
-use crate::db::settle::{self, Ending, Finished};
+use crate::db::settle::{self, Ending, Finished, UserDone};
 use crate::db::writer::{WriteError, Writer};
 use crate::endpoint::Endpoint;
 use crate::gate::{Gate, Then};
@@ -348,6 +348,7 @@ impl<'a> Attempt<'a> {
             ending,
             retrying,
             dead,
+            user_done,
         } = finished;
         let batch = format!(
             "batch={} user={} offset={} sent={} ms={}",
@@ -366,6 +367,17 @@ impl<'a> Attempt<'a> {
                 let _ = self.shared.rescheduled.try_send(());
             }
             Ending::Dead => log::warn!("Batch has dead records. {batch} dead={dead}"),
+        }
+        if let Some(done) = user_done {
+            let UserDone {
+                delivered,
+                dead,
+                batches,
+            } = done;
+            log::info!(
+                "Nothing is left to send of a user. user={} delivered={delivered} dead={dead} batches={batches}",
+                self.claim.user_id
+            );
         }
     }
 }

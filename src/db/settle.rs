@@ -3,7 +3,7 @@
 //! Every write is fenced by the claim: a worker that no longer holds its batch changes nothing. An outcome and the
 //! batch's progress move in one transaction, so that a record can neither be skipped nor sent again.
 
-use rusqlite::{Connection, Row, named_params};
+use rusqlite::{Connection, OptionalExtension, Row, named_params};
 use std::fmt::Write;
 use std::time::Duration;
 
@@ -232,6 +232,19 @@ pub struct Finished {
     pub retrying: i64,
     /// Dead records.
     pub dead: i64,
+    /// The batch was the last of its user that had something to send.
+    pub user_done: Option<UserDone>,
+}
+
+/// What a user has of whose records none waits and none is to be sent again.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct UserDone {
+    /// Records delivered, ever.
+    pub delivered: i64,
+    /// Dead records.
+    pub dead: i64,
+    /// Batches, ever.
+    pub batches: i64,
 }
 
 /// The status that an attempt leaves behind.
@@ -287,12 +300,27 @@ pub fn finish(
             ":batch": fence.batch_id,
             ":claim": fence.claim,
         })?;
-    let finished = Finished {
+    if changed == 0 {
+        return Ok(None);
+    }
+    Ok(Some(Finished {
         ending,
         retrying,
         dead,
-    };
-    Ok((changed == 1).then_some(finished))
+        user_done: user_done(conn, fence.batch_id)?,
+    }))
+}
+
+fn user_done(conn: &Connection, batch: i64) -> rusqlite::Result<Option<UserDone>> {
+    conn.prepare_cached(include_str!("../../sql/settle/user_done.sql"))?
+        .query_row(named_params! {":batch": batch}, |row| {
+            Ok(UserDone {
+                delivered: row.get(0)?,
+                dead: row.get(1)?,
+                batches: row.get(2)?,
+            })
+        })
+        .optional()
 }
 
 /// Ends an attempt that broke off because of a fault in ferryd itself.

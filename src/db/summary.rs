@@ -7,7 +7,7 @@ use super::batches::Scope;
 use crate::time::Timestamp;
 
 /// The row of `delivery_summary`; the JSON keys of `ferryd status --json` are its columns.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize)]
 pub struct Summary {
     /// Records not sent at all yet.
     pub waiting: i64,

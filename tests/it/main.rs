@@ -33,6 +33,7 @@ mod smoke;
 mod sql;
 mod steer;
 mod stopping;
+mod systemd;
 mod terminal;
 mod tls;
 mod torture;
