@@ -32,7 +32,7 @@ use crate::steward::{self, Steward};
 use crate::stop::{Stop, StopSource};
 use crate::timer::Timer;
 use crate::wake::{Waker, Watcher};
-use crate::worker::Shared;
+use crate::worker::{Helpers, Shared};
 use crew::Crew;
 
 pub use crew::Panicked;
@@ -122,6 +122,7 @@ impl Daemon {
             gate: gate.clone(),
             pace: Pace::new(&config.api.pace, workers),
             instance: file.instance,
+            helpers: Helpers::default(),
             rescheduled,
             activity: activity.clone(),
             metrics: metrics.clone(),

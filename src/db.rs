@@ -12,6 +12,7 @@ pub mod holders;
 pub mod place;
 pub mod pool;
 pub mod preview;
+mod receipt;
 pub mod records;
 pub mod schema;
 mod second_look;

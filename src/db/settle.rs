@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use crate::batch::{Claim, Fence};
 use crate::chunk::ChunkName;
-use crate::outcome::{Failure, Outcome};
+use crate::outcome::Failure;
 use crate::time::Timestamp;
 
 /// `error_message` is cut at this many bytes.
@@ -27,41 +27,9 @@ pub enum Source {
     Undelivered,
 }
 
-/// Writes down what became of one record. Returns false when the batch is not this claim's any more.
-///
-/// # Errors
-/// SQLite's.
-pub fn settle(
-    conn: &Connection,
-    claim: &Claim,
-    source: Source,
-    record: i64,
-    outcome: &Outcome,
-) -> rusqlite::Result<bool> {
-    let delivered = i64::from(*outcome == Outcome::Delivered);
-    let through = (source == Source::Range).then_some(record);
-    if !advance(conn, claim.fence, through, delivered)? {
-        return Ok(false);
-    }
-    match outcome {
-        Outcome::Failed(failure) => {
-            let tried = Tried {
-                tried_in: claim.attempt,
-                chunk: None,
-            };
-            record_failure(conn, claim, source, record, failure, tried)?;
-        }
-        Outcome::Delivered if source == Source::Undelivered => {
-            forget_undelivered(conn, claim, record)?;
-        }
-        Outcome::Delivered => {}
-    }
-    Ok(true)
-}
-
-/// What became of the records of one request.
-#[derive(Debug)]
-pub struct ChunkOutcome {
+/// What became of some records of a batch.
+#[derive(Debug, Default)]
+pub struct Outcomes {
     /// The batch goes on behind this record; `None`: its range stays where it is.
     pub through: Option<i64>,
     /// The records that were accepted.
@@ -70,7 +38,7 @@ pub struct ChunkOutcome {
     pub failed: Vec<FailedRecord>,
 }
 
-/// A record of a chunk that was not accepted.
+/// A record that was not accepted.
 #[derive(Debug)]
 pub struct FailedRecord {
     /// `user_record.id`
@@ -90,27 +58,27 @@ pub struct Tried {
     pub chunk: Option<ChunkName>,
 }
 
-/// Writes down what became of the records of one request, all in one transaction. Returns false when the batch is not
+/// Writes down what became of records, all in one transaction. Returns false when the batch is not
 /// this claim's any more.
 ///
 /// # Errors
 /// SQLite's.
-pub fn settle_chunk(
+pub fn settle(
     conn: &Connection,
     claim: &Claim,
     source: Source,
-    outcome: &ChunkOutcome,
+    outcomes: &Outcomes,
 ) -> rusqlite::Result<bool> {
-    let delivered = outcome.delivered.len() as i64;
-    if !advance(conn, claim.fence, outcome.through, delivered)? {
+    let delivered = outcomes.delivered.len() as i64;
+    if !advance(conn, claim.fence, outcomes.through, delivered)? {
         return Ok(false);
     }
     if source == Source::Undelivered {
-        for record in &outcome.delivered {
+        for record in &outcomes.delivered {
             forget_undelivered(conn, claim, *record)?;
         }
     }
-    for record in &outcome.failed {
+    for record in &outcomes.failed {
         record_failure(
             conn,
             claim,

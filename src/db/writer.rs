@@ -10,14 +10,14 @@
 //! recovery of a -wal that no process has open reads such frames as committed: then this process is gone, with what it
 //! would have run again.
 
-use crossbeam_channel::{Receiver, RecvTimeoutError, Sender};
+use crossbeam_channel::{Receiver, RecvTimeoutError, SendError, Sender};
 use rusqlite::{Connection, ErrorCode};
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use super::fault::{self, Damaged};
-use super::{ballast, is_locked};
+use super::{ballast, is_locked, receipt};
 use crate::activity::{Activity, Doing, Role};
 use crate::config::Durability;
 
@@ -69,32 +69,50 @@ enum Order {
 trait Task: Send {
     fn run(&mut self, conn: &Connection) -> rusqlite::Result<()>;
     fn answer(self: Box<Self>, committed: Result<(), WriteError>);
+    /// Ends unanswered.
+    fn forget(self: Box<Self>);
 }
 
-struct Work<F, T> {
+struct Work<F, T, A: FnOnce(Result<T, WriteError>)> {
     work: F,
     value: Option<T>,
-    reply: Sender<Result<T, WriteError>>,
+    /// `None` once it was called.
+    answer: Option<A>,
 }
 
-impl<F, T> Task for Work<F, T>
+impl<F, T, A> Task for Work<F, T, A>
 where
     F: FnMut(&Connection) -> rusqlite::Result<T> + Send,
     T: Send,
+    A: FnOnce(Result<T, WriteError>) + Send,
 {
     fn run(&mut self, conn: &Connection) -> rusqlite::Result<()> {
         self.value = Some((self.work)(conn)?);
         Ok(())
     }
 
-    fn answer(self: Box<Self>, committed: Result<(), WriteError>) {
-        let value = match (committed, self.value) {
+    fn answer(mut self: Box<Self>, committed: Result<(), WriteError>) {
+        let value = match (committed, self.value.take()) {
             (Ok(()), Some(value)) => Ok(value),
             (Ok(()), None) => Err(WriteError::Ended),
             (Err(error), _) => Err(error),
         };
-        // Whoever asked may be gone: then nobody needs the answer.
-        let _ = self.reply.try_send(value);
+        if let Some(answer) = self.answer.take() {
+            answer(value);
+        }
+    }
+
+    fn forget(mut self: Box<Self>) {
+        self.answer = None;
+    }
+}
+
+impl<F, T, A: FnOnce(Result<T, WriteError>)> Drop for Work<F, T, A> {
+    /// Whoever asked is told also when the writer died.
+    fn drop(&mut self) {
+        if let Some(answer) = self.answer.take() {
+            answer(Err(WriteError::Ended));
+        }
     }
 }
 
@@ -131,28 +149,33 @@ impl Writer {
         &self,
         work: impl FnMut(&Connection) -> rusqlite::Result<T> + Send + 'static,
     ) -> Result<T, WriteError> {
-        let (reply, answer) = crossbeam_channel::bounded(1);
-        self.submit(work, reply)?;
-        answer.recv().unwrap_or(Err(WriteError::Ended))
+        let (handover, receipt) = receipt::receipt();
+        self.submit(work, |value| handover.hand_over(value))?;
+        receipt.wait()
     }
 
-    /// Like [`Writer::call`], without waiting: the value comes through `reply`, which must have room for it.
+    /// Like [`Writer::call`], without waiting: `answer` is called with the value, on the writer's thread, also when the writer
+    /// dies. It must be short.
     ///
     /// # Errors
-    /// When the writer has ended.
+    /// When the writer has ended; `answer` is not called then.
     pub fn submit<T: Send + 'static>(
         &self,
         work: impl FnMut(&Connection) -> rusqlite::Result<T> + Send + 'static,
-        reply: Sender<Result<T, WriteError>>,
+        answer: impl FnOnce(Result<T, WriteError>) + Send + 'static,
     ) -> Result<(), WriteError> {
         let task = Work {
             work,
             value: None,
-            reply,
+            answer: Some(answer),
         };
-        self.queue
-            .send(Order::Work(Box::new(task)))
-            .map_err(|_| WriteError::Ended)
+        match self.queue.send(Order::Work(Box::new(task))) {
+            Err(SendError(Order::Work(task))) => {
+                task.forget();
+                Err(WriteError::Ended)
+            }
+            _ => Ok(()),
+        }
     }
 
     /// Ends the writer thread after the work it was handed so far; later work is answered with [`WriteError::Ended`].

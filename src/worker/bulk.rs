@@ -5,11 +5,13 @@
 //! batch or on its records, so that it is the same request whenever it is made again. A request that was refused for one bad record is
 //! split in halves, and the halves are written down before either is sent, so that they too keep their names over a kill.
 
-use super::{AFTER_HOLD, Attempt, Go, LONG_WAIT, has_begun};
+use super::attempt::{Attempt, Go};
+use super::transfer::await_turn;
+use super::{AFTER_HOLD, LONG_WAIT, has_begun, tally};
 use crate::batch::IdRange;
 use crate::chunk::{ChunkName, Recut};
 use crate::db::records;
-use crate::db::settle::{self, ChunkOutcome, FailedRecord, Source, Tried};
+use crate::db::settle::{self, FailedRecord, Outcomes, Source, Tried};
 use crate::db::writer::WriteError;
 use crate::endpoint::{Bulk, Pack};
 use crate::gate::Then;
@@ -33,10 +35,10 @@ impl Attempt<'_> {
     /// Sends all of the batch, chunk by chunk, as long as the settings hold.
     pub(super) fn send_in_chunks(&mut self, bulk: &Bulk) -> Result<Go, WriteError> {
         loop {
-            if self.wait_at_gate()? == Go::Away {
+            if self.wait_at_gate() == Go::Away {
                 return Ok(Go::Away);
             }
-            if self.settings.are_replaced() {
+            if self.work.settings.are_replaced() {
                 return Ok(Go::On);
             }
             let chunk = match self.next_chunk(bulk) {
@@ -59,10 +61,10 @@ impl Attempt<'_> {
     /// What was tried before comes first; then the stretch that no request has touched.
     fn next_chunk(&mut self, bulk: &Bulk) -> anyhow::Result<Option<Chunk>> {
         let conn = self.shared.readers.get()?;
-        let (loader, claim) = (&self.settings.loader, self.claim);
-        while let Some(IdRange { first: from, .. }) = self.again {
+        let (loader, claim) = (&self.work.settings.loader, &self.work.claim);
+        while let Some(IdRange { first: from, .. }) = self.work.again {
             let Some((first, name)) = records::next_undelivered(&conn, claim, from)? else {
-                self.again = None;
+                self.work.again = None;
                 break;
             };
             let rest = IdRange {
@@ -73,14 +75,14 @@ impl Attempt<'_> {
             let limit = name.map_or(bulk.records, |_| usize::MAX >> 1);
             let records = loader.load_chunk(&conn, claim, name, ids, limit)?;
             if !records.is_empty() {
-                self.again = Some(rest);
+                self.work.again = Some(rest);
                 return Ok(Some(self.pack(bulk, Source::Undelivered, name, records)));
             }
             // Its row of user_record went away without a trigger.
-            self.again = rest.above(first);
+            self.work.again = rest.above(first);
         }
-        while let Some(unsent) = self.unsent {
-            let name = self.begun.filter(|name| name.ids.last >= unsent.first);
+        while let Some(unsent) = self.work.unsent {
+            let name = self.work.begun.filter(|name| name.ids.last >= unsent.first);
             let ids = name.map_or(unsent, |name| IdRange {
                 last: name.ids.last,
                 ..unsent
@@ -91,7 +93,7 @@ impl Attempt<'_> {
                 return Ok(Some(self.pack(bulk, Source::Range, name, records)));
             }
             // Nothing is left of it.
-            self.unsent = unsent.above(ids.last);
+            self.work.unsent = unsent.above(ids.last);
         }
         Ok(None)
     }
@@ -103,7 +105,11 @@ impl Attempt<'_> {
         name: Option<ChunkName>,
         mut records: Vec<Record>,
     ) -> Chunk {
-        let pack = self.settings.endpoint.pack(bulk, &records, name.is_some());
+        let pack = self
+            .work
+            .settings
+            .endpoint
+            .pack(bulk, &records, name.is_some());
         records.truncate(pack.taken);
         let is_known = name.is_some();
         let name = name.unwrap_or_else(|| ChunkName {
@@ -112,8 +118,8 @@ impl Attempt<'_> {
                 last: records.last().map_or(0, |record| record.id),
             },
             recut: (source == Source::Undelivered).then_some(Recut {
-                claim: self.claim.fence.claim,
-                number: self.recuts,
+                claim: self.work.claim.fence.claim,
+                number: self.work.recuts,
             }),
         });
         Chunk {
@@ -134,7 +140,8 @@ impl Attempt<'_> {
             self.turn = None;
             return self.name(chunk);
         }
-        let Some(turn) = self.await_turn() else {
+        let turn = self.turn.take();
+        let Some(turn) = turn.or_else(|| await_turn(self.shared, self.role)) else {
             return Ok(Go::Away);
         };
         if turn.waited() > LONG_WAIT {
@@ -148,24 +155,24 @@ impl Attempt<'_> {
         let Some(outcome) = self.outcome_of(bulk, chunk, turn) else {
             // While the gate has not closed yet, what was not sent is not sent again at once.
             self.shared.stop.wait(AFTER_HOLD);
-            self.held += AFTER_HOLD;
+            self.work.held += AFTER_HOLD;
             return Ok(Go::On);
         };
         let through = outcome.through;
         let split = outcome
             .failed
             .iter()
-            .any(|record| record.tried.tried_in < self.claim.attempt);
+            .any(|record| record.tried.tried_in < self.work.claim.attempt);
         if self.settle_chunk(chunk.source, outcome)? == Go::Away {
             return Ok(Go::Away);
         }
-        self.count_refusals();
+        tally::count(&self.shared.gate, self.work.tally.take_refusals());
         if let Some(last) = through {
-            self.unsent = self.unsent.and_then(|ids| ids.above(last));
+            self.work.unsent = self.work.unsent.and_then(|ids| ids.above(last));
         }
         if split {
             let first = chunk.name.ids.first;
-            self.again = Some(IdRange {
+            self.work.again = Some(IdRange {
                 first,
                 ..IdRange::ALL
             });
@@ -173,17 +180,17 @@ impl Attempt<'_> {
         Ok(Go::On)
     }
 
-    fn settle_chunk(&self, source: Source, outcome: ChunkOutcome) -> Result<Go, WriteError> {
-        let claim = self.claim.clone();
+    fn settle_chunk(&self, source: Source, outcome: Outcomes) -> Result<Go, WriteError> {
+        let claim = self.work.claim.clone();
         let writer = &self.shared.writer;
-        let ours = writer.call(move |conn| settle::settle_chunk(conn, &claim, source, &outcome))?;
+        let ours = writer.call(move |conn| settle::settle(conn, &claim, source, &outcome))?;
         Ok(if ours { Go::On } else { Go::Away })
     }
 
     /// Makes a stretch that no request had touched a request that the file knows.
     fn begin(&mut self, name: ChunkName) -> Result<Go, WriteError> {
-        self.begun = Some(name);
-        let fence = self.claim.fence;
+        self.work.begun = Some(name);
+        let fence = self.work.claim.fence;
         let writer = &self.shared.writer;
         let ours = writer.call(move |conn| settle::begin_chunk(conn, fence, name))?;
         Ok(if ours { Go::On } else { Go::Away })
@@ -191,8 +198,8 @@ impl Attempt<'_> {
 
     /// Makes the chunk a request that the file knows; it is read again by its name.
     fn name(&mut self, chunk: &Chunk) -> Result<Go, WriteError> {
-        self.recuts += 1;
-        let (claim, name) = (self.claim.clone(), chunk.name);
+        self.work.recuts += 1;
+        let (claim, name) = (self.work.claim.clone(), chunk.name);
         let records: Vec<i64> = chunk.records.iter().map(|record| record.id).collect();
         let writer = &self.shared.writer;
         let ours = writer.call(move |conn| settle::name_chunk(conn, &claim, name, &records))?;
@@ -200,20 +207,21 @@ impl Attempt<'_> {
     }
 
     /// Sends the chunk if the gate lets it, and returns what to write down; nothing when it keeps its place.
-    fn outcome_of(&mut self, bulk: &Bulk, chunk: &Chunk, turn: Turn) -> Option<ChunkOutcome> {
+    fn outcome_of(&mut self, bulk: &Bulk, chunk: &Chunk, turn: Turn) -> Option<Outcomes> {
         let records = &chunk.records;
-        let mut outcome = ChunkOutcome {
+        let mut outcome = Outcomes {
             through: (chunk.source == Source::Range).then_some(chunk.name.ids.last),
             delivered: Vec::new(),
             failed: Vec::new(),
         };
-        let key = self.key(chunk.name);
+        let courier = self.courier();
+        let key = courier.key(chunk.name);
         let (answer, items, then) =
-            self.transfer(turn, format_args!("chunk={}", chunk.name), |endpoint| {
+            courier.transfer(turn, format_args!("chunk={}", chunk.name), |endpoint| {
                 endpoint.send_pack(bulk, records, &chunk.pack, &key)
             })?;
         if has_begun(&answer) {
-            self.sent += records.len() as u64;
+            self.work.tally.sent += records.len() as u64;
         }
         if then == Then::Hold {
             return None;
@@ -228,11 +236,12 @@ impl Attempt<'_> {
         for (place, record) in records.iter().enumerate() {
             let item = items.as_ref().and_then(|items| items.get(place));
             let told = item.unwrap_or(&answer).clone();
-            match self.judge(record, told, &then) {
+            let policy = &self.work.settings.policy;
+            match self.work.tally.judge(policy, record, told, &then) {
                 Outcome::Delivered => outcome.delivered.push(record.id),
                 Outcome::Failed(failure) => {
                     let tried = Tried {
-                        tried_in: self.claim.attempt,
+                        tried_in: self.work.claim.attempt,
                         chunk: stays.then_some(chunk.name),
                     };
                     let id = record.id;
@@ -243,14 +252,14 @@ impl Attempt<'_> {
         if !outcome.delivered.is_empty() {
             let delivered = outcome.delivered.len() as u64;
             self.shared.metrics.count_delivered(delivered);
-            self.refusals.clear();
+            self.work.tally.forget_refusals();
         }
         Some(outcome)
     }
 
     /// Records that have no form in a body are dead. That is written down before the others go without them: one that its
     /// owner mends must not slip into their request when it is made again.
-    fn unfit(&self, chunk: &Chunk) -> ChunkOutcome {
+    fn unfit(&self, chunk: &Chunk) -> Outcomes {
         let unfit = chunk.pack.unfit.iter();
         let records =
             unfit.filter_map(|(place, reason)| Some((chunk.records.get(*place)?, reason)));
@@ -264,11 +273,11 @@ impl Attempt<'_> {
                 retry_after: None,
             },
             tried: Tried {
-                tried_in: self.claim.attempt,
+                tried_in: self.work.claim.attempt,
                 chunk: None,
             },
         };
-        ChunkOutcome {
+        Outcomes {
             through: None,
             delivered: Vec::new(),
             failed: records.map(dead).collect(),
@@ -300,7 +309,7 @@ impl Attempt<'_> {
                     retry_after: None,
                 },
                 tried: Tried {
-                    tried_in: self.claim.attempt - 1,
+                    tried_in: self.work.claim.attempt - 1,
                     chunk: Some(name),
                 },
             }));

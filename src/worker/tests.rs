@@ -3,14 +3,18 @@
 use std::net::TcpListener;
 use std::sync::{Arc, Mutex};
 
+use super::stretch::End;
 use super::*;
 use crate::config::Config;
 use crate::db::batches::{self, Cut, Scope};
 use crate::db::claims::{self, Turn};
-use crate::db::settle::Source;
+use crate::db::settle::{Outcomes, Source};
 use crate::db::{self, pool, summary};
 use crate::gate::{Rules, Sign, State};
+use crate::outcome::Outcome;
+use crate::record::Record;
 use crate::server::{Answer as Reply, Limits, Request, Server};
+use crate::settings::Settings;
 use crate::stop::StopSource;
 use crate::time::Timestamp;
 
@@ -84,6 +88,7 @@ impl Place {
             database: path,
             pace,
             instance,
+            helpers: Helpers::default(),
             rescheduled,
             activity,
             metrics: Arc::default(),
@@ -157,7 +162,12 @@ fn a_panic_costs_its_batch_a_delay_and_the_worker_goes_on() {
         // The first record is delivered, and written down; then there is a fault in ferryd.
         let settled = claim.clone();
         let delivered = move |conn: &rusqlite::Connection| {
-            settle::settle(conn, &settled, Source::Range, 11, &Outcome::Delivered)
+            let outcomes = Outcomes {
+                through: Some(11),
+                delivered: vec![11],
+                ..Outcomes::default()
+            };
+            settle::settle(conn, &settled, Source::Range, &outcomes)
         };
         shared.writer.call(delivered)?;
         panic!("a fault for the test");
@@ -209,22 +219,28 @@ fn a_worker_does_not_wait_for_a_writer_that_is_gone() {
     let place = Place::new();
     let shared = &place.shared;
     let claim = place.claim(Timestamp::now()).remove(0);
-    let mut attempt = Attempt::new(shared, ROLE, &claim);
+    let what = (Source::Range, claim.unsent.unwrap());
+    let work = Attempt::new(shared, ROLE, &claim).work;
+    let stretch = Arc::new(Stretch::new(work, &shared.writer, what));
+    assert!(stretch.enter());
     let (entered, inside) = crossbeam_channel::bounded(1);
     let (go_on, wait) = crossbeam_channel::bounded::<()>(0);
-    let (reply, _answer) = crossbeam_channel::bounded(1);
     let fault = move |_: &rusqlite::Connection| -> rusqlite::Result<()> {
         let _ = entered.send(());
         let _ = wait.recv();
         panic!("a fault for the test");
     };
-    shared.writer.submit(fault, reply).unwrap();
+    shared.writer.submit(fault, |_| ()).unwrap();
     inside.recv().unwrap();
     // Behind the fault, in the writer's queue.
-    attempt
-        .settle(Source::Range, 11, Outcome::Delivered)
-        .unwrap();
+    let record = Record {
+        id: 11,
+        attempts: 0,
+        values: Vec::new(),
+    };
+    stretch.begin(|_, _| Ok(vec![record])).unwrap();
+    stretch.end(11, |_| Some(Outcome::Delivered));
     drop(go_on);
-    let settled = attempt.await_settled();
-    assert!(matches!(settled, Err(WriteError::Ended)), "{settled:?}");
+    let (_, done) = stretch.leave(&shared.gate).unwrap();
+    assert!(matches!(done.end, Some(End::Failed(WriteError::Ended))));
 }

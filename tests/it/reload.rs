@@ -118,7 +118,7 @@ fn a_reload_that_is_asked_for_before_the_start_is_over_is_not_lost() {
 fn a_hangup_during_the_stop_is_no_second_signal() {
     let door = Door::closed();
     let api = holding(&door, |record| record == 4);
-    let site = Site::with(&api, "");
+    let site = Site::with(&api, "[workers]\nthreads = 1\n");
     site.import(1, 1..=10);
     let daemon = site.daemon();
     eventually("record 4 is in the API", || door.waiting() == 1);

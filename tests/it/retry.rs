@@ -156,18 +156,16 @@ fn without_a_limit_a_record_is_tried_until_it_is_delivered() {
 }
 
 #[test]
-fn a_batch_is_never_in_two_workers_at_once() {
+fn a_record_is_never_under_way_twice_at_a_time_and_a_batch_has_one_owner() {
     let inside = Arc::new(Mutex::new(HashSet::new()));
     let overlap = Arc::new(AtomicBool::new(false));
     let (entered, seen_overlap) = (Arc::clone(&inside), Arc::clone(&overlap));
     let api = Api::answering(move |seen, request| {
-        // A batch is ten records in id order, so no two of the same ten may be under way.
-        let batch = (seen.record - 1) / 10;
-        if !entered.lock().unwrap().insert(batch) {
+        if !entered.lock().unwrap().insert(seen.record) {
             seen_overlap.store(true, Ordering::SeqCst);
         }
         request.sleep(Duration::from_millis(1));
-        entered.lock().unwrap().remove(&batch);
+        entered.lock().unwrap().remove(&seen.record);
         let fails = seen.record % 3 == 0 && seen.time <= 3;
         Answer::status(if fails { 500 } else { 200 })
     });
@@ -258,7 +256,7 @@ fn a_drain_whose_time_is_up_frees_its_batches_and_the_next_one_goes_on() {
     });
     let site = Site::with(
         &api,
-        "[shutdown]\ngrace = \"50ms\"\n[retry]\ninterval = \"1ms\"\n",
+        "[shutdown]\ngrace = \"50ms\"\n[retry]\ninterval = \"1ms\"\n[workers]\nthreads = 1\n",
     );
     site.import(1, 1..=60);
     site.run(&["drain", "--timeout", "2s"]).assert_code(3);

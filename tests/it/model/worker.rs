@@ -8,7 +8,7 @@ use super::oracle::Stand;
 use super::world::{HOUR, World, scope};
 use ferryd::batch::{Claim, IdRange};
 use ferryd::db::claims::{self, Turn};
-use ferryd::db::settle::{self, Source};
+use ferryd::db::settle::{self, FailedRecord, Outcomes, Source, Tried};
 use ferryd::outcome::{Answer, FailedState, Outcome};
 use ferryd::record::{Record, Value};
 use ferryd::retry::RetryPolicy;
@@ -186,7 +186,8 @@ impl World {
         };
         let claim = worker.claim.clone();
         let Handed { source, id, .. } = handed;
-        let ours = self.write(|conn| settle::settle(conn, &claim, source, id, &handed.outcome));
+        let outcomes = outcomes(source, id, &handed.outcome, claim.attempt);
+        let ours = self.write(|conn| settle::settle(conn, &claim, source, &outcomes));
         assert!(ours, "nobody else may have this batch");
         let stand = stand(&handed.outcome);
         self.oracle.settled(handed.version, id, handed.moves, stand);
@@ -203,6 +204,25 @@ impl World {
         assert!(finished.is_some(), "nobody else may have this batch");
         self.blur.remove(&Some(fence.batch_id));
     }
+}
+
+fn outcomes(source: Source, id: i64, outcome: &Outcome, attempt: i64) -> Outcomes {
+    let mut outcomes = Outcomes {
+        through: (source == Source::Range).then_some(id),
+        ..Outcomes::default()
+    };
+    match outcome {
+        Outcome::Delivered => outcomes.delivered.push(id),
+        Outcome::Failed(failure) => outcomes.failed.push(FailedRecord {
+            id,
+            failure: failure.clone(),
+            tried: Tried {
+                tried_in: attempt,
+                chunk: None,
+            },
+        }),
+    }
+    outcomes
 }
 
 fn version(record: &Record) -> usize {

@@ -53,11 +53,12 @@ fn the_request_in_flight_ends_as_it_began_and_the_next_one_is_new() {
     let door = Door::closed();
     let old = holding(&door, |record| record == 120);
     let new = Api::accepting();
-    let site = Site::with(&old, "");
+    let one = "[workers]\nthreads = 1\n";
+    let site = Site::with(&old, one);
     site.import(1, 1..=300);
     let daemon = site.daemon();
     eventually("record 120 is in the API", || door.waiting() == 1);
-    configure(&site, &new, "");
+    configure(&site, &new, one);
     reload(&daemon);
     assert_eq!(new.seen().len(), 0);
     door.open();

@@ -1,0 +1,415 @@
+//! A stretch: what one attempt has to send of one kind, record by record, shared by all workers that have time for it.
+//!
+//! Here is only who begins which record, and when outcomes are handed to the writer: in the order of the ids. At most two
+//! records for each worker in it are begun and not yet committed, which bounds what a kill can repeat. Must never happen here:
+//! a lock that is held while a request is under way or the file is read.
+
+use std::collections::VecDeque;
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
+
+use super::attempt::Work;
+use super::tally::{self, Tally};
+use super::window::{self, Window};
+use crate::batch::{Claim, IdRange};
+use crate::db::settle::{self, Outcomes, Source};
+use crate::db::writer::{WriteError, Writer};
+use crate::gate::Gate;
+use crate::outcome::Outcome;
+use crate::record::Record;
+use crate::settings::Settings;
+
+/// The first page of a batch is small, for nobody knows how slow the API is.
+pub(super) const FIRST_PAGE: usize = 2;
+
+/// No page grows larger.
+const LARGEST_PAGE: usize = 256;
+
+/// Pages grow while they take less than this and shrink when they take longer, so that a row is sent as it was at most
+/// about this long ago, however slow the API is.
+const PAGE_TIME: Duration = Duration::from_millis(200);
+
+/// A record that was read longer ago than this is read again. Reading takes time too, so that it is not for every short wait.
+const OLD: Duration = Duration::from_secs(1);
+
+/// Records for each worker that may be begun and not committed.
+const AHEAD: usize = 2;
+
+/// An answer does not wait longer than this for one before it: somebody else may need the worker.
+const LONG_GAP: Duration = Duration::from_millis(200);
+
+/// Records of one source of a batch.
+pub(super) struct Stretch {
+    pub(super) claim: Claim,
+    pub(super) settings: Arc<Settings>,
+    pub(super) source: Source,
+    writer: Writer,
+    /// The attempt, for whoever leaves last.
+    work: Mutex<Option<Work>>,
+    state: Mutex<State>,
+    changed: Condvar,
+}
+
+struct State {
+    /// Ids whose records were not handed over yet: where another stretch would go on.
+    left: IdRange,
+    /// Ids whose records are not read yet.
+    unread: Option<IdRange>,
+    page: VecDeque<Record>,
+    page_size: usize,
+    /// `None`: there was no page yet.
+    read_at: Option<Instant>,
+    is_reading: bool,
+    window: Window,
+    /// Records that were handed over and are not committed.
+    uncommitted: usize,
+    workers: usize,
+    /// Threads that wait for a change.
+    waiting: usize,
+    end: Option<End>,
+    tally: Tally,
+}
+
+/// Why no further record is begun, though there may be some.
+#[derive(Debug)]
+pub(super) enum End {
+    /// The gate held one up.
+    Held,
+    /// There are newer settings.
+    Replaced,
+    /// The stop came, or the batch is not this claim's any more.
+    Away,
+    /// The file cannot be read.
+    Unreadable(anyhow::Error),
+    /// The outcomes cannot be written down.
+    Failed(WriteError),
+    /// A worker panicked.
+    Panicked,
+}
+
+/// What became of a stretch.
+pub(super) struct Done {
+    pub(super) source: Source,
+    pub(super) end: Option<End>,
+    /// Ids of which there may be more.
+    pub(super) left: Option<IdRange>,
+    /// Ids of the range among which some were held, and became exceptions because of answers behind them.
+    pub(super) excepted: Option<IdRange>,
+    pub(super) page_size: usize,
+    pub(super) tally: Tally,
+}
+
+impl Stretch {
+    pub(super) fn new(work: Work, writer: &Writer, (source, ids): (Source, IdRange)) -> Stretch {
+        let page_size = work.page;
+        let attempt = work.claim.attempt;
+        Stretch {
+            claim: work.claim.clone(),
+            settings: work.settings.clone(),
+            source,
+            writer: writer.clone(),
+            work: Mutex::new(Some(work)),
+            state: Mutex::new(State {
+                left: ids,
+                unread: Some(ids),
+                page: VecDeque::new(),
+                page_size,
+                read_at: None,
+                is_reading: false,
+                window: Window::new(source, attempt),
+                uncommitted: 0,
+                workers: 0,
+                waiting: 0,
+                end: None,
+                tally: Tally::default(),
+            }),
+            changed: Condvar::new(),
+        }
+    }
+
+    /// A worker comes in, and has to leave with [`Stretch::leave`]; false when nothing is left to begin.
+    pub(super) fn enter(&self) -> bool {
+        let mut state = self.lock();
+        let has_work = state.end.is_none() && !state.is_used_up();
+        state.workers += usize::from(has_work);
+        has_work
+    }
+
+    /// Whether there is something to begin for one more worker.
+    pub(super) fn wants_help(&self) -> bool {
+        let state = self.lock();
+        state.end.is_none() && !state.is_used_up()
+    }
+
+    /// Waits until a further record may be begun; false when none is left, or none may be.
+    pub(super) fn await_room(self: &Arc<Self>, gate: &Gate) -> bool {
+        let mut state = self.lock();
+        loop {
+            if state.end.is_some() || state.is_used_up() {
+                return false;
+            }
+            // The gate counts a refusal before anything else is sent: it might be the one that closes it.
+            if state.tally.has_refusals() && state.is_settled() {
+                let refusals = state.tally.take_refusals();
+                drop(state);
+                tally::count(gate, refusals);
+                state = self.lock();
+                continue;
+            }
+            if state.may_begin() {
+                return true;
+            }
+            state = self.wait_and_close_gap(state);
+        }
+    }
+
+    /// Begins the next record, which `read` may have to get, given the ids and how many. Nothing when somebody was faster, or
+    /// none is left.
+    pub(super) fn begin(
+        &self,
+        read: impl FnOnce(IdRange, usize) -> anyhow::Result<Vec<Record>>,
+    ) -> Option<Record> {
+        let mut state = self.lock();
+        if state.end.is_some() || !state.may_begin() {
+            return None;
+        }
+        state.drop_old_page();
+        if state.page.is_empty() {
+            let (ids, size) = (state.unread?, state.next_page_size());
+            state.is_reading = true;
+            drop(state);
+            let page = read(ids, size);
+            state = self.lock();
+            state.is_reading = false;
+            state.take_page(ids, size, page);
+            self.tell(&state);
+        }
+        let record = state.page.pop_front()?;
+        state.window.begin(&record);
+        Some(record)
+    }
+
+    /// A record's request is over; `judge` tells what to write down, nothing when it was held.
+    pub(super) fn end(
+        self: &Arc<Self>,
+        record: i64,
+        judge: impl FnOnce(&mut Tally) -> Option<Outcome>,
+    ) {
+        let mut state = self.lock();
+        let outcome = judge(&mut state.tally);
+        if outcome.is_none() {
+            state.end.get_or_insert(End::Held);
+        }
+        if let Some(outcome) = state.window.end(record, outcome) {
+            let one = window::outcomes_of_one(record, outcome, self.claim.attempt);
+            self.hand_over(&mut state, Source::Undelivered, Some(one));
+        }
+        let ready = match state.end.is_some() && state.window.under_way() == 0 {
+            true => state.window.take_all(),
+            false => state.window.take_ready(),
+        };
+        self.hand_over(&mut state, self.source, ready);
+        self.tell(&state);
+    }
+
+    /// No further record is begun.
+    pub(super) fn stop(&self, end: End) {
+        let mut state = self.lock();
+        state.end.get_or_insert(end);
+        self.tell(&state);
+    }
+
+    /// A worker leaves, as soon as the others may be ahead as far as they are. The last one waits until all is committed, and
+    /// goes on with the attempt.
+    pub(super) fn leave(self: &Arc<Self>, gate: &Gate) -> Option<(Work, Done)> {
+        let mut state = self.lock();
+        while state.begun() > AHEAD * (state.workers - 1) {
+            state = self.wait_and_close_gap(state);
+        }
+        state.workers -= 1;
+        if state.workers > 0 {
+            self.tell(&state);
+            return None;
+        }
+        let refusals = state.tally.take_refusals();
+        let done = self.done(&mut state);
+        drop(state);
+        tally::count(gate, refusals);
+        let mut work = self.work.lock().unwrap_or_else(PoisonError::into_inner);
+        work.take().zip(Some(done))
+    }
+
+    fn done(&self, state: &mut State) -> Done {
+        // Whoever is called from now on finds nothing to do.
+        let end = state.end.replace(End::Away);
+        // What was held keeps its place.
+        let is_all = end.is_none() && state.is_used_up();
+        let left = match (is_all, self.source) {
+            (true, _) => None,
+            (false, Source::Range) => Some(state.left),
+            (false, Source::Undelivered) => state.not_ended(),
+        };
+        Done {
+            source: self.source,
+            end,
+            left: left.filter(|ids| ids.first <= ids.last),
+            excepted: state.window.excepted(),
+            page_size: state.page_size,
+            tally: std::mem::take(&mut state.tally),
+        }
+    }
+
+    /// A worker panicked; `record` is what it had begun.
+    pub(super) fn abandon(self: &Arc<Self>, record: Option<i64>) {
+        let mut state = self.lock();
+        state.end = Some(End::Panicked);
+        state.workers -= 1;
+        drop(state);
+        if let Some(record) = record {
+            self.end(record, |_| None);
+        }
+    }
+
+    /// Gives outcomes to the writer.
+    fn hand_over(self: &Arc<Self>, state: &mut State, source: Source, outcomes: Option<Outcomes>) {
+        let Some(outcomes) = outcomes else {
+            return;
+        };
+        let records = outcomes.delivered.len() + outcomes.failed.len();
+        state.uncommitted += records;
+        if let Some(last) = outcomes.through {
+            // Nothing is above the last id there is: then the range is empty.
+            let rest = state.left.above(last);
+            state.left = rest.unwrap_or(IdRange { first: 1, last: 0 });
+        }
+        let (settling, settled) = (self.clone(), self.clone());
+        let submitted = self.writer.submit(
+            move |conn| settle::settle(conn, &settling.claim, source, &outcomes),
+            move |result| settled.note_committed(records, result),
+        );
+        if let Err(error) = submitted {
+            state.uncommitted -= records;
+            state.end = Some(End::Failed(error));
+        }
+    }
+
+    fn note_committed(&self, records: usize, result: Result<bool, WriteError>) {
+        let mut state = self.lock();
+        state.uncommitted -= records;
+        match result {
+            Ok(true) => {}
+            Ok(false) => state.end = Some(End::Away),
+            Err(error) => state.end = Some(End::Failed(error)),
+        }
+        self.tell(&state);
+    }
+
+    /// Waits for a change. When none comes for long, answers no longer wait for the one before them.
+    fn wait_and_close_gap<'a>(
+        self: &'a Arc<Self>,
+        mut state: MutexGuard<'a, State>,
+    ) -> MutexGuard<'a, State> {
+        state.waiting += 1;
+        let waited = self.changed.wait_timeout(state, LONG_GAP);
+        let (mut state, timeout) = waited.unwrap_or_else(PoisonError::into_inner);
+        state.waiting -= 1;
+        if timeout.timed_out() {
+            let all = state.window.take_all();
+            self.hand_over(&mut state, self.source, all);
+        }
+        state
+    }
+
+    /// Waking nobody costs a system call too.
+    fn tell(&self, state: &State) {
+        if state.waiting > 0 {
+            self.changed.notify_all();
+        }
+    }
+
+    fn lock(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl State {
+    /// Records that a kill could repeat.
+    fn begun(&self) -> usize {
+        self.window.under_way() + self.window.answered() + self.uncommitted
+    }
+
+    /// Whether all that was answered is committed, and nothing is under way.
+    fn is_settled(&self) -> bool {
+        self.begun() == 0
+    }
+
+    fn may_begin(&self) -> bool {
+        self.begun() < AHEAD * self.workers && !self.is_reading && !self.tally.has_refusals()
+    }
+
+    /// Ids from the first record on that was held, or not begun.
+    fn not_ended(&self) -> Option<IdRange> {
+        let next = self.page.front().map(|record| record.id);
+        let first = self.window.first_held().or(next);
+        let first = first.or(self.unread.map(|ids| ids.first))?;
+        Some(IdRange {
+            first,
+            ..IdRange::ALL
+        })
+    }
+
+    fn is_used_up(&self) -> bool {
+        self.page.is_empty() && self.unread.is_none() && !self.is_reading
+    }
+
+    /// What was read too long ago is read again.
+    fn drop_old_page(&mut self) {
+        let Some(record) = self.page.front() else {
+            return;
+        };
+        if self.page_age() < OLD {
+            return;
+        }
+        let last = match self.unread {
+            Some(unread) => unread.last,
+            None => self.page.back().map_or(record.id, |last| last.id),
+        };
+        self.unread = Some(IdRange {
+            first: record.id,
+            last,
+        });
+        self.page.clear();
+    }
+
+    fn page_age(&self) -> Duration {
+        self.read_at.map_or(Duration::ZERO, |time| time.elapsed())
+    }
+
+    fn next_page_size(&mut self) -> usize {
+        if self.read_at.is_some() {
+            let wanted = match self.page_age() < PAGE_TIME {
+                true => self.page_size * 2,
+                false => self.page_size / 2,
+            };
+            self.page_size = wanted.clamp(1, LARGEST_PAGE);
+        }
+        self.page_size
+    }
+
+    fn take_page(&mut self, ids: IdRange, size: usize, page: anyhow::Result<Vec<Record>>) {
+        let page = match page {
+            Ok(page) => page,
+            Err(error) => {
+                self.end.get_or_insert(End::Unreadable(error));
+                return;
+            }
+        };
+        let is_full = page.len() == size;
+        self.unread = page
+            .last()
+            .filter(|_| is_full)
+            .and_then(|last| ids.above(last.id));
+        self.page = page.into();
+        self.read_at = Some(Instant::now());
+    }
+}
