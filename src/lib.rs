@@ -33,13 +33,13 @@
 //! ## The rooms, in reading order
 //!
 //! Domain, pure: [`record`], [`batch`], [`chunk`], [`verdict`], [`outcome`], [`retry`], [`time`], [`text`], [`placeholder`],
-//! [`percent`], [`nearest`], [`secret`], [`pem`].
+//! [`percent`], [`nearest`], [`secret`], [`pem`], [`line`](mod@line), [`table`].
 //! Storage: [`db`] and what is in it; the statements themselves are in `sql/`. Delivery: [`endpoint`].
 //! Threads: [`daemon`], [`planner`], [`worker`], [`gate`], [`pace`], [`timer`], [`steward`], [`wake`], [`settings`],
 //! [`stop`], [`signals`], [`lock`], [`limits`].
-//! Edges: [`cli`], [`config`], [`run`](mod@run), [`drain`], [`import`], [`status`], [`check`], [`preview`],
-//! [`explain`], [`operate`], [`init`], [`demo`], [`receiver`], [`journal`], [`audit`], [`server`], [`progress`],
-//! [`output`], [`stderr`], [`logging`], [`exit`].
+//! Edges: [`cli`], [`config`], [`run`](mod@run), [`drain`], [`import`], [`status`], [`failures`], [`batches`],
+//! [`listing`], [`check`], [`preview`], [`explain`], [`operate`], [`init`], [`demo`], [`receiver`], [`journal`], [`audit`], [`server`], [`progress`],
+//! [`terminal`], [`screen`], [`output`], [`stderr`], [`logging`], [`exit`].
 //!
 //! Dependencies point from edges to threads, to storage and delivery, to the domain, and never back.
 
@@ -61,6 +61,7 @@ pub mod import;
 pub mod init;
 pub mod journal;
 pub mod limits;
+pub mod line;
 pub mod lock;
 pub mod logging;
 pub mod nearest;
@@ -78,6 +79,7 @@ pub mod receiver;
 pub mod record;
 pub mod retry;
 pub mod run;
+pub mod screen;
 pub mod secret;
 pub mod server;
 pub mod settings;
@@ -86,6 +88,8 @@ pub mod status;
 pub mod stderr;
 pub mod steward;
 pub mod stop;
+pub mod table;
+pub mod terminal;
 pub mod text;
 pub mod time;
 pub mod timer;

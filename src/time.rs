@@ -64,6 +64,17 @@ impl Timestamp {
     }
 }
 
+/// A length of time for people, in one unit and rounded down: `45 s`, `4 m`, `5 h`, `12 d`.
+pub fn span(time: Duration) -> String {
+    let seconds = time.as_secs();
+    match seconds {
+        0..100 => format!("{seconds} s"),
+        100..6_000 => format!("{} m", seconds / 60),
+        6_000..172_800 => format!("{} h", seconds / 3_600),
+        _ => format!("{} d", seconds / 86_400),
+    }
+}
+
 impl std::fmt::Display for Timestamp {
     /// `2026-11-22T16:47:57.123Z`: fixed width, so that texts sort as times do.
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
@@ -101,6 +112,20 @@ mod tests {
             now.plus(Duration::from_secs(5)).after(now),
             Duration::from_secs(5)
         );
+    }
+
+    #[test]
+    fn a_length_of_time_is_told_in_one_unit() {
+        for (seconds, said) in [
+            (0, "0 s"),
+            (99, "99 s"),
+            (100, "1 m"),
+            (5_999, "99 m"),
+            (6_000, "1 h"),
+            (172_800, "2 d"),
+        ] {
+            assert_eq!(span(Duration::from_secs(seconds)), said);
+        }
     }
 
     #[test]
