@@ -38,13 +38,14 @@
 //! Threads: [`daemon`], [`planner`], [`worker`], [`gate`], [`pace`], [`timer`], [`steward`], [`wake`], [`settings`],
 //! [`stop`], [`signals`], [`lock`], [`limits`].
 //! Edges: [`cli`], [`config`], [`run`](mod@run), [`drain`], [`import`], [`status`], [`failures`], [`batches`],
-//! [`listing`], [`check`], [`preview`], [`explain`], [`operate`], [`init`], [`demo`], [`receiver`], [`journal`], [`audit`], [`server`], [`progress`],
-//! [`terminal`], [`screen`], [`output`], [`stderr`], [`logging`], [`exit`].
+//! [`listing`], [`check`], [`preview`], [`explain`], [`operate`], [`init`], [`demo`], [`receiver`], [`journal`],
+//! [`audit`], [`server`], [`progress`], [`terminal`], [`screen`], [`output`], [`stderr`], [`logging`], [`exit`].
 //!
 //! Dependencies point from edges to threads, to storage and delivery, to the domain, and never back.
 
 pub mod audit;
 pub mod batch;
+pub mod batches;
 pub mod check;
 pub mod chunk;
 pub mod cli;
@@ -56,12 +57,14 @@ pub mod drain;
 pub mod endpoint;
 pub mod exit;
 pub mod explain;
+pub mod failures;
 pub mod gate;
 pub mod import;
 pub mod init;
 pub mod journal;
 pub mod limits;
 pub mod line;
+pub mod listing;
 pub mod lock;
 pub mod logging;
 pub mod nearest;

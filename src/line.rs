@@ -21,6 +21,15 @@ pub enum Tone {
 }
 
 impl Tone {
+    /// What the status of a batch or the state of a record means for a person.
+    pub fn of_status(status: &str) -> Tone {
+        match status {
+            "FAILED" | "RETRY" | "UNKNOWN" => Tone::Warn,
+            "DEAD" => Tone::Bad,
+            _ => Tone::Plain,
+        }
+    }
+
     /// Select Graphic Rendition (ECMA-48 §8.3.117): yellow and red.
     fn sequence(self) -> &'static str {
         match self {
@@ -100,7 +109,10 @@ impl Line {
     /// As text, without blanks at its end.
     pub fn show(&self, colour: bool) -> String {
         let mut out = String::new();
-        let texts = self.0.iter().rposition(|cell| !cell.text.trim_end().is_empty());
+        let texts = self
+            .0
+            .iter()
+            .rposition(|cell| !cell.text.trim_end().is_empty());
         for (index, cell) in self.0.iter().enumerate() {
             let text = match texts {
                 Some(last) if index < last => cell.text.as_str(),
@@ -194,7 +206,9 @@ mod tests {
 
     #[test]
     fn colours_stand_around_their_text_and_count_for_nothing() {
-        let line = Line::default().with("gate ").with(Cell::toned("closed", Tone::Bad));
+        let line = Line::default()
+            .with("gate ")
+            .with(Cell::toned("closed", Tone::Bad));
         assert_eq!(line.width(), 11);
         assert_eq!(line.show(false), "gate closed");
         assert_eq!(line.show(true), "gate \x1b[31mclosed\x1b[m");

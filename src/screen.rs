@@ -83,7 +83,12 @@ impl Screen {
     ///
     /// # Errors
     /// When the terminal cannot be written to.
-    pub fn draw(&self, lines: Vec<Line>, size: (usize, usize), colour: bool) -> std::io::Result<()> {
+    pub fn draw(
+        &self,
+        lines: Vec<Line>,
+        size: (usize, usize),
+        colour: bool,
+    ) -> std::io::Result<()> {
         write(picture(lines, size, colour).as_bytes())
     }
 

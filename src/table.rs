@@ -84,7 +84,11 @@ fn choose(columns: &[Column], rows: &[Vec<Cell>], max: usize) -> Vec<Laid> {
         if widest > 0 || column.rank == 0 {
             let width = widest.max(width(column.head));
             let column = *column;
-            laid.push(Laid { index, column, width });
+            laid.push(Laid {
+                index,
+                column,
+                width,
+            });
         }
     }
     while total(&laid, Laid::least) > max {
@@ -96,7 +100,10 @@ fn choose(columns: &[Column], rows: &[Vec<Cell>], max: usize) -> Vec<Laid> {
         laid.remove(last.unwrap_or_default());
     }
     let over = total(&laid, |laid| laid.width).saturating_sub(max);
-    for free in laid.iter_mut().filter(|laid| laid.column.fill == Fill::Text) {
+    for free in laid
+        .iter_mut()
+        .filter(|laid| laid.column.fill == Fill::Text)
+    {
         free.width = free.width.saturating_sub(over).max(free.least());
     }
     laid
@@ -171,7 +178,7 @@ mod tests {
             shown(&rows(), 40),
             [
                 "  batch  status  tries  error",
-                "      1  FAILED     12  HTTP 503 Service…",
+                "      1  FAILED     12  HTTP 503 Servic…",
                 "1234567  DEAD        1  東京都は大きい",
             ]
         );
@@ -188,7 +195,10 @@ mod tests {
     #[test]
     fn a_column_without_content_is_left_out_unless_it_always_stays() {
         let row = ["1", "DEAD", "", "", ""].map(Cell::from).to_vec();
-        assert_eq!(shown(&[row], usize::MAX), ["batch  status  error", "    1  DEAD"]);
+        assert_eq!(
+            shown(&[row], usize::MAX),
+            ["batch  status  error", "    1  DEAD"]
+        );
         assert_eq!(shown(&[], usize::MAX), ["batch  status  error"]);
     }
 

@@ -5,6 +5,11 @@
 
 use std::time::Duration;
 
+use crate::text::printable;
+
+/// Bytes that are shown of what should be a time, and is not.
+const OF_NO_TIME: usize = 24;
+
 /// IMF-fixdate, and the obsolete forms of RFC 850 and of C's asctime(), which a recipient must understand too.
 const HTTP_DATES: [&str; 3] = [
     "%a, %d %b %Y %H:%M:%S GMT",
@@ -42,6 +47,23 @@ impl Timestamp {
     /// How long until `self`, seen from `now`; zero when it has passed.
     pub fn after(self, now: Timestamp) -> Duration {
         Duration::try_from(self.0.duration_since(now.0)).unwrap_or(Duration::ZERO)
+    }
+
+    /// How long ago a time of the file was, seen from `self`, for people: `4 m`. What is no time stays as it is.
+    pub fn ago(self, past: &str) -> String {
+        match Timestamp::parse(past) {
+            Ok(past) => span(self.after(past)),
+            Err(_) => printable(past, OF_NO_TIME).into_owned(),
+        }
+    }
+
+    /// When a time of the file will be, seen from `self`, for people: `in 4 m`, or `now` when it has passed.
+    pub fn until(self, future: &str) -> String {
+        match Timestamp::parse(future) {
+            Ok(future) if future <= self => "now".to_string(),
+            Ok(future) => format!("in {}", span(future.after(self))),
+            Err(_) => printable(future, OF_NO_TIME).into_owned(),
+        }
     }
 
     /// Reads what [`std::fmt::Display`] wrote.
@@ -126,6 +148,16 @@ mod tests {
         ] {
             assert_eq!(span(Duration::from_secs(seconds)), said);
         }
+    }
+
+    #[test]
+    fn times_are_told_from_now() {
+        let now = Timestamp::parse("2026-11-22T16:47:57.000Z").unwrap();
+        assert_eq!(now.ago("2026-11-22T16:45:57.000Z"), "2 m");
+        assert_eq!(now.ago("2026-11-22T16:48:57.000Z"), "0 s");
+        assert_eq!(now.until("2026-11-22T16:48:07.000Z"), "in 10 s");
+        assert_eq!(now.until("2026-11-22T16:47:57.000Z"), "now");
+        assert_eq!(now.ago("yester\u{1b}"), "yester\\u{1b}");
     }
 
     #[test]

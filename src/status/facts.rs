@@ -5,7 +5,6 @@ use std::path::Path;
 use super::snapshot::Snapshot;
 use crate::line::{self, Cell, Line, Tone};
 use crate::text;
-use crate::time::{self, Timestamp};
 
 /// Cells of a label.
 const LABEL: usize = 10;
@@ -18,7 +17,7 @@ pub fn all(snapshot: &Snapshot, database: &Path, columns: usize) -> Vec<Line> {
     let mut lines = file(database, columns);
     lines.extend(ferryd(snapshot, columns));
     lines.extend(gate(snapshot, columns, usize::MAX));
-    lines.extend(records(snapshot, columns));
+    lines.extend(records(snapshot, columns, true));
     lines.extend(batches(snapshot, columns));
     lines.extend(oldest(snapshot, columns));
     lines
@@ -65,18 +64,18 @@ pub fn gate(snapshot: &Snapshot, columns: usize, lines: usize) -> Vec<Line> {
         "closed" => Tone::Bad,
         _ => Tone::Warn,
     };
-    let mut said = format!("{state} for {}", age(&snapshot.gate_since, snapshot.now));
-    if let (Some(probe), true) = (&snapshot.probe_at, snapshot.daemon.is_some()) {
-        said += &format!(", next probe {}", due(probe, snapshot.now));
-    }
+    let mut said = format!("{state} for {}", snapshot.now.ago(&snapshot.gate_since));
     if let Some(reason) = &summary.gate_reason {
         said += &format!(": {}", text::shown(reason));
+    }
+    if let (Some(probe), true) = (&snapshot.probe_at, snapshot.daemon.is_some()) {
+        said += &format!("; next probe {}", snapshot.now.until(probe));
     }
     paragraph("gate", Cell::toned(said, tone), columns, lines)
 }
 
-/// Where the records stand.
-pub fn records(snapshot: &Snapshot, columns: usize) -> Vec<Line> {
+/// Where the records stand; `in_full` also where none stands.
+pub fn records(snapshot: &Snapshot, columns: usize, in_full: bool) -> Vec<Line> {
     let summary = &snapshot.summary;
     let counts = [
         ("waiting", summary.waiting, Tone::Plain),
@@ -85,7 +84,12 @@ pub fn records(snapshot: &Snapshot, columns: usize) -> Vec<Line> {
         ("unknown", summary.unknown, Tone::Warn),
         ("dead", summary.dead, Tone::Bad),
     ];
-    flow("records", &counts, columns)
+    let is_told = |word, count| in_full || count > 0 || ["waiting", "delivered"].contains(&word);
+    let told: Vec<_> = counts
+        .into_iter()
+        .filter(|(word, count, _)| is_told(*word, *count))
+        .collect();
+    flow("records", &told, columns)
 }
 
 /// Where the batches stand.
@@ -103,7 +107,7 @@ pub fn batches(snapshot: &Snapshot, columns: usize) -> Vec<Line> {
 
 fn oldest(snapshot: &Snapshot, columns: usize) -> Vec<Line> {
     let said = match &snapshot.summary.oldest_waiting_at {
-        Some(since) => format!("waiting for {}, since {since}", age(since, snapshot.now)),
+        Some(since) => format!("waiting for {}, since {since}", snapshot.now.ago(since)),
         None => "nothing waits".to_string(),
     };
     paragraph("oldest", said.into(), columns, 2)
@@ -116,7 +120,8 @@ pub fn paragraph(label: &'static str, cell: Cell, columns: usize, lines: usize) 
     let texts = texts.into_iter().map(|text| Cell::toned(text, cell.tone));
     let labels = std::iter::once(label).chain(std::iter::repeat(""));
     let lines = labels.zip(texts);
-    let lines = lines.map(|(label, text)| Line::default().with(format!("{label:LABEL$}")).with(text));
+    let lines =
+        lines.map(|(label, text)| Line::default().with(format!("{label:LABEL$}")).with(text));
     lines.map(|line| line.cut(columns)).collect()
 }
 
@@ -143,21 +148,4 @@ fn flow(label: &'static str, counts: &[(&str, i64, Tone)], columns: usize) -> Ve
     }
     lines.push(line);
     lines.into_iter().map(|line| line.cut(columns)).collect()
-}
-
-/// How long ago a time of the file was.
-pub fn age(past: &str, now: Timestamp) -> String {
-    match Timestamp::parse(past) {
-        Ok(past) => time::span(now.after(past)),
-        Err(_) => text::shown(past).into_owned(),
-    }
-}
-
-/// When a time of the file will be.
-pub fn due(future: &str, now: Timestamp) -> String {
-    match Timestamp::parse(future) {
-        Ok(future) if future <= now => "now".to_string(),
-        Ok(future) => format!("in {}", time::span(future.after(now))),
-        Err(_) => text::shown(future).into_owned(),
-    }
 }

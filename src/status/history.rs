@@ -91,7 +91,10 @@ mod tests {
         assert_eq!(of(&[]).rate(), None);
         assert_eq!(of(&[7]).rate(), None);
         assert_eq!(of(&[0, 10]).rate(), Some(10.0));
-        assert_eq!(of(&[0, 1000, 1010, 1020, 1030, 1040, 1050]).rate(), Some(10.0));
+        assert_eq!(
+            of(&[0, 1000, 1010, 1020, 1030, 1040, 1050]).rate(),
+            Some(10.0)
+        );
         assert_eq!(of(&[50, 0]).rate(), Some(0.0));
     }
 

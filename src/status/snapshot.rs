@@ -5,8 +5,8 @@ use rusqlite::{Connection, OptionalExtension, named_params};
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
-use crate::db::summary::{self, Summary};
 use crate::db;
+use crate::db::summary::{self, Summary};
 use crate::lock;
 use crate::time::Timestamp;
 
@@ -190,7 +190,12 @@ fn failed(conn: &Connection, rows: i64) -> rusqlite::Result<Vec<Failed>> {
             attempts: row.get("retry_count")?,
             ended: row.get("last_attempt_at")?,
             due: row.get("next_attempt_at")?,
-            error: error.unwrap_or_default().lines().next().unwrap_or_default().to_string(),
+            error: error
+                .unwrap_or_default()
+                .lines()
+                .next()
+                .unwrap_or_default()
+                .to_string(),
         })
     })?;
     rows.collect()

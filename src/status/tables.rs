@@ -1,6 +1,5 @@
 //! The tables below the facts: batches in work, batches that failed, and users. The name of the first column says which.
 
-use super::facts::{age, due};
 use super::snapshot::Snapshot;
 use crate::line::{Cell, Line, Tone};
 use crate::table::{self, Column, left, right, text};
@@ -72,7 +71,9 @@ pub fn running(snapshot: &Snapshot) -> Table {
             batch.user.to_string().into(),
             batch.delivered.to_string().into(),
             batch.size.to_string().into(),
-            since.map_or(String::new(), |since| age(since, snapshot.now)).into(),
+            since
+                .map_or(String::new(), |since| snapshot.now.ago(since))
+                .into(),
         ]
     });
     let (columns, rows) = (COLUMNS, rows.collect());
@@ -95,24 +96,16 @@ pub fn failed(snapshot: &Snapshot) -> Table {
         vec![
             batch.batch.to_string().into(),
             batch.user.to_string().into(),
-            Cell::toned(batch.status.as_str(), tone(&batch.status)),
+            Cell::toned(batch.status.as_str(), Tone::of_status(&batch.status)),
             batch.attempts.to_string().into(),
-            age(&batch.ended, snapshot.now).into(),
-            when.map_or(String::new(), |when| due(when, snapshot.now)).into(),
+            snapshot.now.ago(&batch.ended).into(),
+            when.map_or(String::new(), |when| snapshot.now.until(when))
+                .into(),
             shown(&batch.error).into_owned().into(),
         ]
     });
     let (columns, rows) = (COLUMNS, rows.collect());
     Table { columns, rows }
-}
-
-/// What a batch's or a record's status means for a person.
-pub fn tone(status: &str) -> Tone {
-    match status {
-        "FAILED" | "RETRY" | "UNKNOWN" => Tone::Warn,
-        "DEAD" => Tone::Bad,
-        _ => Tone::Plain,
-    }
 }
 
 /// Users, those with the most left to do first.

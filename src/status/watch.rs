@@ -15,7 +15,7 @@ use crate::time;
 /// Time between two looks.
 const EVERY: Duration = Duration::from_secs(1);
 
-/// Lines from which on the facts stand apart from the tables, and a long reason has a second line.
+/// Lines from which on all facts are shown, and stand apart from the tables.
 const ROOMY: usize = 20;
 
 /// Watches until the stop.
@@ -85,11 +85,15 @@ fn picture(
     if is_roomy {
         lines.extend(facts::file(look.database(), columns));
     }
-    let gate_lines = if is_roomy { 3 } else { 1 };
+    let gate_lines = match rows {
+        ROOMY.. => 3,
+        12.. => 2,
+        _ => 1,
+    };
     lines.extend(facts::ferryd(snapshot, columns).into_iter().take(1));
     lines.extend(facts::gate(snapshot, columns, gate_lines));
     lines.extend(speed(snapshot, history, columns, utf8));
-    lines.extend(facts::records(snapshot, columns));
+    lines.extend(facts::records(snapshot, columns, is_roomy));
     if is_roomy {
         lines.extend(facts::batches(snapshot, columns));
     }
@@ -111,7 +115,12 @@ fn speed(snapshot: &Snapshot, history: &History, columns: usize, utf8: bool) -> 
         cell.text = format!("{:8}  {}", cell.text, history.sparkline(room));
     }
     let mut lines = facts::paragraph("rate", cell, columns, 1);
-    lines.extend(facts::paragraph("backlog", backlog(snapshot, history).into(), columns, 1));
+    lines.extend(facts::paragraph(
+        "backlog",
+        backlog(snapshot, history).into(),
+        columns,
+        1,
+    ));
     lines
 }
 
@@ -129,7 +138,7 @@ fn backlog(snapshot: &Snapshot, history: &History) -> String {
     } else if let Some(end) = history.end(backlog) {
         format!("done in {}", time::span(end))
     } else if let (0, Some(due)) = (summary.waiting, &snapshot.next_due) {
-        format!("next retry {}", facts::due(due, snapshot.now))
+        format!("next retry {}", snapshot.now.until(due))
     } else {
         "nothing moves".to_string()
     };
@@ -160,7 +169,11 @@ fn fill(snapshot: &Snapshot, mut left: usize, columns: usize, is_roomy: bool) ->
         }
     }
     let mut lines = Vec::new();
-    for (table, granted) in tables.iter().zip(granted).filter(|(_, granted)| *granted > 0) {
+    for (table, granted) in tables
+        .iter()
+        .zip(granted)
+        .filter(|(_, granted)| *granted > 0)
+    {
         lines.extend(std::iter::repeat_n(Line::default(), gap));
         lines.extend(table.lines(granted, columns));
     }
