@@ -55,11 +55,7 @@ impl Page {
     /// # Errors
     /// SQLite's.
     pub fn read(statement: &mut Statement, params: impl Params) -> rusqlite::Result<Page> {
-        let names: Vec<String> = statement
-            .column_names()
-            .into_iter()
-            .map(String::from)
-            .collect();
+        let names: Vec<String> = statement.column_names().map(String::from).collect();
         let columns = names.len();
         let rows = statement.query_map(params, |row| {
             (0..columns)

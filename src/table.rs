@@ -6,9 +6,6 @@ use crate::line::{Cell, Line, width};
 /// Blanks between two columns.
 const GAP: usize = 2;
 
-/// Cells of free text that are worth a column.
-const LEAST_TEXT: usize = 12;
-
 /// How a column is filled.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Fill {
@@ -58,10 +55,10 @@ struct Laid {
 }
 
 impl Laid {
-    /// What it cannot do without.
-    fn least(&self) -> usize {
+    /// What it cannot do without: free text is worth half of the line.
+    fn least(&self, max: usize) -> usize {
         match self.column.fill {
-            Fill::Text => self.width.min(LEAST_TEXT),
+            Fill::Text => self.width.min(max / 2),
             Fill::Left | Fill::Right => self.width,
         }
     }
@@ -91,7 +88,7 @@ fn choose(columns: &[Column], rows: &[Vec<Cell>], max: usize) -> Vec<Laid> {
             });
         }
     }
-    while total(&laid, Laid::least) > max {
+    while total(&laid, |laid| laid.least(max)) > max {
         let ranks = laid.iter().map(|laid| laid.column.rank);
         let Some(highest) = ranks.max().filter(|rank| *rank > 0) else {
             break;
@@ -104,7 +101,7 @@ fn choose(columns: &[Column], rows: &[Vec<Cell>], max: usize) -> Vec<Laid> {
         .iter_mut()
         .filter(|laid| laid.column.fill == Fill::Text)
     {
-        free.width = free.width.saturating_sub(over).max(free.least());
+        free.width = free.width.saturating_sub(over).max(1);
     }
     laid
 }
@@ -175,10 +172,10 @@ mod tests {
     #[test]
     fn where_room_is_short_columns_go_by_their_rank_and_the_text_is_cut() {
         assert_eq!(
-            shown(&rows(), 40),
+            shown(&rows(), 48),
             [
                 "  batch  status  tries  error",
-                "      1  FAILED     12  HTTP 503 Servic…",
+                "      1  FAILED     12  HTTP 503 Service Unavai…",
                 "1234567  DEAD        1  東京都は大きい",
             ]
         );

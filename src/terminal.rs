@@ -3,7 +3,7 @@
 use rustix::termios::tcgetwinsize;
 use std::io::IsTerminal;
 
-use crate::progress;
+use crate::{line, progress, text};
 
 /// The size where the terminal does not tell it (ECMA-48 knows none; 80 by 24 is that of the VT100).
 const USUAL: (usize, usize) = (80, 24);
@@ -41,6 +41,14 @@ pub fn size() -> (usize, usize) {
     let size = tcgetwinsize(std::io::stdout());
     let size = size.ok().filter(|size| size.ws_col > 0 && size.ws_row > 0);
     size.map_or(USUAL, |size| (size.ws_col.into(), size.ws_row.into()))
+}
+
+/// A line for standard output: as it is for programs, broken at blanks and without escape sequences on a terminal.
+pub fn wrap(text: &str) -> String {
+    match Terminal::of_stdout().columns {
+        usize::MAX => text.to_string(),
+        columns => line::wrap(&text::shown(text), columns, usize::MAX).join("\n"),
+    }
 }
 
 fn is_utf8() -> bool {

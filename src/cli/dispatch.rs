@@ -9,7 +9,7 @@ use crate::daemon::StoppedWaiting;
 use crate::db::steer::Verb;
 use crate::{
     audit, batches, check, demo, drain, explain, failures, import, init, logging, operate, output,
-    preview, receiver, run, signals, status,
+    preview, receiver, run, signals, status, terminal,
 };
 
 /// How a command ended that did not fail.
@@ -111,7 +111,7 @@ impl Cli {
                 let explained = explain::run(&database(&flags)?, record_id)?;
                 output::say(&match json {
                     true => serde_json::to_string(&explained)?,
-                    false => explained.explanation,
+                    false => terminal::wrap(&explained.explanation),
                 });
             }
             Command::Audit { journal, json } => {

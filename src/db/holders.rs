@@ -44,7 +44,7 @@ pub fn of_whole_file(file: &Path, written: Option<u32>) -> Option<u32> {
         let known = lock.device == device || written == Some(lock.pid);
         lock.writes && lock.inode == metadata.ino() && known
     };
-    pids(&is_it).into_iter().next()
+    pids(is_it).into_iter().next()
 }
 
 /// The size of the -wal file in bytes; 0 when there is none.
