@@ -233,6 +233,27 @@ fn hot_statements_find_their_rows_by_index_and_sort_nothing() {
 }
 
 #[test]
+fn what_the_live_status_shows_of_batches_is_found_by_index() {
+    let (empty, filled) = (fresh(), filled());
+    for conn in [empty.connect(), filled.connect()] {
+        for file in files() {
+            if ["running", "next_due", "held", "failures"].contains(&file.object())
+                && file.folder() == "look"
+            {
+                let plan = plan(&conn, &file.name, &file.statement());
+                let mut scans = scans(&conn, &plan);
+                // By the index of failed batches, newest first, up to a LIMIT.
+                scans.retain(|scan| {
+                    *scan != "processing_batch_status USING INDEX failed_batch_by_time"
+                });
+                scans.retain(|table| !ONE_ROW.contains(table));
+                assert!(scans.is_empty(), "{}: {plan:#?}", file.name);
+            }
+        }
+    }
+}
+
+#[test]
 fn triggers_find_their_rows_by_index() {
     let (empty, filled) = (fresh(), filled());
     for conn in [empty.connect(), filled.connect()] {
