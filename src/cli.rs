@@ -7,9 +7,12 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::time::Duration;
 
+use crate::batches;
 use crate::config;
 use crate::db::steer::Target;
+use crate::failures;
 use crate::import::Format;
+use crate::listing::Form;
 use crate::progress;
 
 pub use dispatch::Outcome;
@@ -48,6 +51,28 @@ struct Common {
     quiet: u8,
 }
 
+/// How rows are written: a table without either.
+#[derive(Debug, Args)]
+#[group(id = "form", multiple = false)]
+struct FormFlags {
+    /// One JSON object a line
+    #[arg(long)]
+    json: bool,
+    /// CSV with a header (RFC 4180)
+    #[arg(long)]
+    csv: bool,
+}
+
+impl FormFlags {
+    fn form(&self) -> Form {
+        match (self.json, self.csv) {
+            (true, _) => Form::Json,
+            (_, true) => Form::Csv,
+            _ => Form::Table,
+        }
+    }
+}
+
 #[derive(Debug, Subcommand)]
 enum Command {
     /// The daemon, in the foreground, until SIGTERM or SIGINT; SIGHUP makes it read its configuration again
@@ -81,7 +106,9 @@ enum Command {
         replace: bool,
     },
     /// What is waiting, delivered and failed; with the daemon up or down
-    #[command(after_help = "Example:\n  ferryd status --json")]
+    #[command(
+        after_help = "--watch is a live screen on a terminal; `q` or Ctrl-C ends it. In a pipe, with NO_COLOR and on a dumb terminal it\nis the same as text every second, and with --json one object a line.\n\nExample:\n  ferryd status --watch\n  ferryd status --json | jq .waiting"
+    )]
     Status {
         /// One JSON object, with the columns of delivery_summary as keys
         #[arg(long)]
@@ -89,6 +116,43 @@ enum Command {
         /// Again every second
         #[arg(long)]
         watch: bool,
+    },
+    /// The records that failed, the newest first, with the reason
+    #[command(
+        after_help = "A table has the newest 20 unless --limit says otherwise; CSV and JSON have all. CSV has a header; JSON is one object a\nline. The record's own columns are personal data and are left out unless --all-columns asks for them.\n\nExample:\n  ferryd failures --state dead\n  ferryd failures --json | jq -r .reason | sort | uniq -c"
+    )]
+    Failures {
+        #[command(flatten)]
+        form: FormFlags,
+        /// Only this user's records
+        #[arg(long, value_name = "ID", allow_negative_numbers = true)]
+        user: Option<i64>,
+        /// Only records in this state
+        #[arg(long, value_name = "S", value_enum)]
+        state: Option<failures::State>,
+        /// At most so many
+        #[arg(long, value_name = "N", value_parser = clap::value_parser!(i64).range(1..))]
+        limit: Option<i64>,
+        /// In CSV and JSON: every column of the view `undelivered`, with those of the record
+        #[arg(long, requires = "form")]
+        all_columns: bool,
+    },
+    /// The batches, those planned last first
+    #[command(
+        after_help = "A table has the newest 20 unless --limit says otherwise; CSV and JSON have all. CSV has a header; JSON is one object a\nline.\n\nExample:\n  ferryd batches --status failed\n  ferryd batches --user 7 --csv > batches.csv"
+    )]
+    Batches {
+        #[command(flatten)]
+        form: FormFlags,
+        /// Only this user's batches
+        #[arg(long, value_name = "ID", allow_negative_numbers = true)]
+        user: Option<i64>,
+        /// Only batches of this status
+        #[arg(long, value_name = "S", value_enum)]
+        status: Option<batches::Status>,
+        /// At most so many
+        #[arg(long, value_name = "N", value_parser = clap::value_parser!(i64).range(1..))]
+        limit: Option<i64>,
     },
     /// Send failed or dead records again
     #[command(after_help = "Example:\n  ferryd retry batch:42\n  ferryd retry dead")]
@@ -103,11 +167,16 @@ enum Command {
     #[command(after_help = "Example:\n  ferryd resume")]
     Resume,
     /// Why a record is not delivered, or when it was
-    #[command(after_help = "Example:\n  ferryd explain 1005")]
+    #[command(
+        after_help = "Example:\n  ferryd explain 1005\n  ferryd explain 1005 --json | jq -r .state"
+    )]
     Explain {
         /// user_record.id
         #[arg(allow_negative_numbers = true)]
         record_id: i64,
+        /// One JSON object: record_id, state, batch_id, next_attempt_at, explanation
+        #[arg(long)]
+        json: bool,
     },
     /// Prove from the file, and from a receiver's journal, that nothing is lost, falsely successful or needlessly repeated
     #[command(

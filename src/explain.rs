@@ -1,18 +1,34 @@
-//! `ferryd explain`: the one exact reason why a record is not delivered, or when it was. Read-only.
+//! `ferryd explain`: the one exact reason why a record is not delivered, or when it was, in one line or as JSON. Read-only.
 
 use anyhow::Context;
 use rusqlite::{Connection, OptionalExtension, Row, named_params};
+use serde::Serialize;
 use std::path::Path;
 
 use crate::db;
 use crate::db::steer;
 use crate::gate::State;
 
-/// Explains where a record stands, in one line.
+/// Where a record stands; the fields are the JSON keys of `ferryd explain --json`.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Explained {
+    /// `user_record.id`.
+    pub record_id: i64,
+    /// `ABSENT`, `WAITING`, `DELIVERED`, or the state in `undelivered_record`: `LATE`, `RETRY`, `UNKNOWN`, `DEAD`.
+    pub state: String,
+    /// The batch that it is in; `None` where it is in none, or the file does not tell.
+    pub batch_id: Option<i64>,
+    /// When that batch is due, if it waits for a retry.
+    pub next_attempt_at: Option<String>,
+    /// The line for people.
+    pub explanation: String,
+}
+
+/// Explains where a record stands.
 ///
 /// # Errors
 /// When the file cannot be read or is not ours.
-pub fn run(database: &Path, record: i64) -> anyhow::Result<String> {
+pub fn run(database: &Path, record: i64) -> anyhow::Result<Explained> {
     let conn = db::open_to_look(database)?;
     // One transaction, so that all that is read is of the same moment.
     let tx = conn.unchecked_transaction()?;
@@ -25,107 +41,112 @@ pub fn run(database: &Path, record: i64) -> anyhow::Result<String> {
         .optional()
         .context("user_record cannot be read")?;
     let Some(user) = user else {
-        return Ok(format!(
-            "record {record} is not in user_record: it was never there, or its owner deleted it"
-        ));
+        let reason = "is not in user_record: it was never there, or its owner deleted it";
+        return Ok(of(record, "ABSENT", None, reason));
     };
-    if let Some(reason) = undelivered(&tx, record)? {
-        return Ok(format!("record {record} is not delivered: {reason}"));
+    if let Some(explained) = undelivered(&tx, record)? {
+        return Ok(explained);
     }
     let rusqlite::types::Value::Integer(user) = user else {
-        return Ok(format!(
-            "record {record} is not delivered: user_id is not a whole number"
-        ));
+        let reason = "is not delivered: user_id is not a whole number";
+        return Ok(of(record, "DEAD", None, reason));
     };
     place(&tx, record, user)
 }
 
+/// What is said of a record.
+fn of(record: i64, state: &str, batch: Option<i64>, said: &str) -> Explained {
+    Explained {
+        record_id: record,
+        state: state.to_string(),
+        batch_id: batch,
+        next_attempt_at: None,
+        explanation: format!("record {record} {said}"),
+    }
+}
+
 /// Why a record that stands in `undelivered_record` is not delivered.
-fn undelivered(conn: &Connection, record: i64) -> anyhow::Result<Option<String>> {
-    let reason = conn
-        .query_row(
-            include_str!("../sql/explain/undelivered.sql"),
-            named_params! {":record": record},
-            |row| {
-                let state: String = row.get("state")?;
-                let reason: String = row.get("reason")?;
-                let attempts: i64 = row.get("attempts")?;
-                let batch: Option<i64> = row.get("batch_id")?;
-                let due: Option<String> = row.get("next_attempt_at")?;
-                let status: Option<String> = row.get("batch_status")?;
-                let attempts = match attempts {
-                    1 => "1 attempt".to_string(),
-                    more => format!("{more} attempts"),
-                };
-                let mut text = format!("{state}, {reason}; {attempts}");
-                match (batch, due, status) {
-                    (Some(batch), Some(due), _) => {
-                        text.push_str(&format!("; batch {batch} is due at {due}"));
-                    }
-                    (Some(batch), None, Some(status)) => {
-                        text.push_str(&format!("; batch {batch} is {status}"));
-                    }
-                    _ => {}
-                }
-                // A record without a batch is of no user that could be sent for; its reason says what to mend.
-                if state == "DEAD" && batch.is_some() {
-                    text.push_str(&format!("; `ferryd retry record:{record}` sends it again"));
-                }
-                Ok((text, state))
-            },
-        )
-        .optional()?;
-    Ok(match reason {
-        Some((text, state)) if state != "DEAD" => Some(text + &held(conn)?),
-        Some((text, _)) => Some(text),
-        None => None,
-    })
+fn undelivered(conn: &Connection, record: i64) -> anyhow::Result<Option<Explained>> {
+    let sql = include_str!("../sql/explain/undelivered.sql");
+    let read = |row: &Row| {
+        let state: String = row.get("state")?;
+        let reason: String = row.get("reason")?;
+        let attempts: i64 = row.get("attempts")?;
+        let batch: Option<i64> = row.get("batch_id")?;
+        let due: Option<String> = row.get("next_attempt_at")?;
+        let status: Option<String> = row.get("batch_status")?;
+        let s = if attempts == 1 { "" } else { "s" };
+        let mut said = format!("is not delivered: {state}, {reason}; {attempts} attempt{s}");
+        match (batch, &due, status) {
+            (Some(batch), Some(due), _) => said += &format!("; batch {batch} is due at {due}"),
+            (Some(batch), None, Some(status)) => said += &format!("; batch {batch} is {status}"),
+            _ => {}
+        }
+        // A record without a batch is of no user that could be sent for; its reason says what to mend.
+        if state == "DEAD" && batch.is_some() {
+            said += &format!("; `ferryd retry record:{record}` sends it again");
+        }
+        Ok(Explained {
+            next_attempt_at: due,
+            ..of(record, &state, batch, &said)
+        })
+    };
+    let found = conn.query_row(sql, named_params! {":record": record}, read);
+    let Some(mut explained) = found.optional()? else {
+        return Ok(None);
+    };
+    if explained.state != "DEAD" {
+        explained.explanation += &held(conn)?;
+    }
+    Ok(Some(explained))
 }
 
 /// Where a record stands that no row of `undelivered_record` tells of.
-fn place(conn: &Connection, record: i64, user: i64) -> anyhow::Result<String> {
+fn place(conn: &Connection, record: i64, user: i64) -> anyhow::Result<Explained> {
     let params = named_params! {":user": user, ":record": record};
     let (planned, left_out): (bool, bool) =
         conn.query_row(include_str!("../sql/explain/place.sql"), params, |row| {
             Ok((row.get(0)?, row.get(1)?))
         })?;
     if left_out {
-        return Ok(format!(
-            "record {record} is delivered, by a batch of late rows, or under the id or user that it had before"
-        ));
+        let said =
+            "is delivered, by a batch of late rows, or under the id or user that it had before";
+        return Ok(of(record, "DELIVERED", None, said));
     }
     if !planned {
-        return Ok(format!(
-            "record {record} is not delivered: it waits to be cut into a batch of user {user}{}",
-            held(conn)?
-        ));
+        let held = held(conn)?;
+        let said =
+            format!("is not delivered: it waits to be cut into a batch of user {user}{held}");
+        return Ok(of(record, "WAITING", None, &said));
     }
     let mut statement = conn.prepare(include_str!("../sql/explain/batch.sql"))?;
     let batches: Vec<Batch> = statement
         .query_map(params, Batch::read)?
         .collect::<rusqlite::Result<_>>()?;
     let Some(first) = batches.first() else {
-        return Ok(format!(
-            "record {record} is delivered; its batch is no longer in the file"
-        ));
+        let said = "is delivered; its batch is no longer in the file";
+        return Ok(of(record, "DELIVERED", None, said));
     };
     if !first.sent {
+        let Batch { name, status, .. } = first;
         let held = held(conn)?;
-        return Ok(format!(
-            "record {record} is not delivered: it waits its turn in {}, which is {}{held}",
-            first.name, first.status
-        ));
+        let said =
+            format!("is not delivered: it waits its turn in {name}, which is {status}{held}");
+        return Ok(of(record, "WAITING", Some(first.id), &said));
     }
-    let mut text = format!("record {record} is delivered, with {first}");
+    let said = format!("is delivered, with {first}");
+    let mut explained = of(record, "DELIVERED", Some(first.id), &said);
     // A late row leaves no trace but its batch, so that which of the two it was cannot be told.
     if let (false, Some(late)) = (first.late, batches.get(1)) {
-        text.push_str(&format!(", or, if it came in late, with {late}"));
+        explained.explanation += &format!(", or, if it came in late, with {late}");
+        explained.batch_id = None;
     }
-    Ok(text)
+    Ok(explained)
 }
 
 /// A batch that may have delivered the record.
 struct Batch {
+    id: i64,
     name: String,
     status: String,
     ended: String,
@@ -139,6 +160,7 @@ impl Batch {
         let (id, user): (i64, i64) = (row.get("id")?, row.get("user_id")?);
         let offset: i64 = row.get("batch_offset")?;
         Ok(Batch {
+            id,
             name: format!("batch {id} of user {user} (offset {offset})"),
             status: row.get("status")?,
             ended: row.get("last_attempt_at")?,

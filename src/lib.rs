@@ -33,20 +33,21 @@
 //! ## The rooms, in reading order
 //!
 //! Domain, pure: [`record`], [`batch`], [`chunk`], [`verdict`], [`outcome`], [`retry`], [`time`], [`text`], [`placeholder`],
-//! [`percent`], [`nearest`], [`secret`], [`pem`].
+//! [`percent`], [`nearest`], [`secret`], [`pem`], [`line`](mod@line), [`table`].
 //! Storage: [`db`] and what is in it; the statements themselves are in `sql/`. Delivery: [`endpoint`].
 //! Threads: [`daemon`], [`planner`], [`worker`], [`gate`], [`pace`], [`timer`], [`steward`], [`wake`], [`settings`],
 //! [`stop`], [`signals`], [`lock`], [`limits`].
 //! Told by all threads, for whoever looks from beside: [`activity`], [`metrics`].
-//! Edges: [`cli`], [`config`], [`run`](mod@run), [`drain`], [`import`], [`status`], [`check`], [`preview`],
-//! [`explain`], [`operate`], [`init`], [`demo`], [`receiver`], [`journal`], [`audit`], [`server`], [`progress`],
-//! [`output`], [`stderr`], [`logging`], [`systemd`], [`exit`].
+//! Edges: [`cli`], [`config`], [`run`](mod@run), [`drain`], [`import`], [`status`], [`failures`], [`batches`],
+//! [`listing`], [`check`], [`preview`], [`explain`], [`operate`], [`init`], [`demo`], [`receiver`], [`journal`],
+//! [`audit`], [`server`], [`progress`], [`terminal`], [`screen`], [`output`], [`stderr`], [`logging`], [`systemd`], [`exit`].
 //!
 //! Dependencies point from edges to threads, to storage and delivery, to the domain, and never back.
 
 pub mod activity;
 pub mod audit;
 pub mod batch;
+pub mod batches;
 pub mod check;
 pub mod chunk;
 pub mod cli;
@@ -58,11 +59,14 @@ pub mod drain;
 pub mod endpoint;
 pub mod exit;
 pub mod explain;
+pub mod failures;
 pub mod gate;
 pub mod import;
 pub mod init;
 pub mod journal;
 pub mod limits;
+pub mod line;
+pub mod listing;
 pub mod lock;
 pub mod logging;
 pub mod metrics;
@@ -81,6 +85,7 @@ pub mod receiver;
 pub mod record;
 pub mod retry;
 pub mod run;
+pub mod screen;
 pub mod secret;
 pub mod server;
 pub mod settings;
@@ -90,6 +95,8 @@ pub mod stderr;
 pub mod steward;
 pub mod stop;
 pub mod systemd;
+pub mod table;
+pub mod terminal;
 pub mod text;
 pub mod time;
 pub mod timer;

@@ -7,7 +7,7 @@ use std::fs::{File, OpenOptions, TryLockError};
 use std::io::{Read, Seek, Write};
 use std::path::{Path, PathBuf};
 
-use crate::db;
+use crate::db::{self, holders};
 
 /// Held for as long as this value lives.
 #[derive(Debug)]
@@ -91,6 +91,15 @@ impl InstanceLock {
             .map_err(io)?;
         Ok(InstanceLock { _file: file })
     }
+}
+
+/// The process that has the lock now; `None` when there is none, or none that can be seen from here. The lock itself is not
+/// tried: that would turn away a ferryd which starts at that moment.
+pub fn holder_of(database: &Path) -> Option<u32> {
+    let path = lock_path(database);
+    let file = File::open(&path).ok();
+    let written = file.and_then(|mut file| holder(&mut file).parse().ok());
+    holders::of_whole_file(&path, written)
 }
 
 /// The number in the file. The holder writes it after it has locked, so it may not be there yet.

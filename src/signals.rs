@@ -9,6 +9,7 @@ use crossbeam_channel::{Receiver, Sender, bounded};
 use nix::sys::signal::{SigSet, Signal};
 
 use crate::limits::NoThread;
+use crate::screen;
 use crate::stop::Stop;
 
 /// What signals tell the daemon.
@@ -55,6 +56,7 @@ fn listen(reload: Option<Sender<()>>) -> anyhow::Result<Stop> {
                 );
                 drop(source);
             } else {
+                screen::leave();
                 std::process::exit(1);
             }
         }

@@ -1,26 +1,21 @@
-//! `ferryd status`: what the views say, as a table or JSON, once or every second. Read-only, daemon up or down.
+//! `ferryd status`: what the views say, as tables or JSON, once or every second. Read-only, daemon up or down.
+//!
+//! What it costs does not grow with the file: the counts are kept by triggers, and of batches, failures and users only the
+//! first few are read, by index.
 
-use anyhow::Context;
-use rusqlite::{Connection, named_params};
-use std::fmt::Write;
+mod facts;
+mod history;
+mod snapshot;
+mod tables;
+mod watch;
+
 use std::path::Path;
-use std::time::Duration;
 
-use crate::db;
-use crate::db::summary::{self, Summary};
-use crate::progress;
+use crate::line::Line;
+use crate::output;
 use crate::stop::Stop;
-use crate::text;
-
-/// Time between two looks of `--watch`.
-const WATCH_EVERY: Duration = Duration::from_secs(1);
-
-/// Lines of each table.
-const USERS: i64 = 10;
-const FAILURES: i64 = 5;
-
-/// Width that a batch's first error may take.
-const ERROR_WIDTH: usize = 80;
+use crate::terminal::Terminal;
+use snapshot::{Look, Snapshot};
 
 /// How to show it.
 #[derive(Debug, Clone, Copy)]
@@ -36,149 +31,33 @@ pub struct Options {
 /// # Errors
 /// When the file cannot be read or is not ours.
 pub fn run(database: &Path, options: Options, stop: &Stop) -> anyhow::Result<()> {
-    let conn = db::open_to_look(database)?;
-    let render = || {
-        render(&conn, database, options.json)
-            .with_context(|| format!("{}: the status cannot be read", database.display()))
+    let look = Look::open(database)?;
+    if options.watch {
+        return watch::run(look, options.json, stop);
+    }
+    let text = match options.json {
+        true => json(&look)?,
+        false => {
+            let terminal = Terminal::of_stdout();
+            let lines = page(&look.read(tables::ROWS)?, database, terminal.columns);
+            show(&lines, terminal.escapes)
+        }
     };
-    if !options.watch {
-        return print(&render()?);
-    }
-    let redraw = progress::can_redraw(&std::io::stdout()) && !options.json;
-    loop {
-        let screen = render()?;
-        if redraw {
-            // Home, the text with each line cleared to its end, then clear what is left below.
-            let lines = screen.replace('\n', "\x1b[K\n");
-            print(&format!("\x1b[H{lines}\x1b[J"))?;
-        } else {
-            print(&screen)?;
-        }
-        if stop.wait(WATCH_EVERY) {
-            return Ok(());
-        }
-    }
+    output::print(text.as_bytes()).map(drop)
 }
 
-/// Prints, and ends quietly when nobody reads any more.
-fn print(text: &str) -> anyhow::Result<()> {
-    use std::io::Write;
-    let mut out = std::io::stdout().lock();
-    match out.write_all(text.as_bytes()).and_then(|()| out.flush()) {
-        Err(error) if error.kind() == std::io::ErrorKind::BrokenPipe => std::process::exit(0),
-        written => written.context("standard output cannot be written"),
-    }
+/// All there is to say, for reading from top to bottom.
+fn page(snapshot: &Snapshot, database: &Path, columns: usize) -> Vec<Line> {
+    let mut lines = facts::all(snapshot, database, columns);
+    lines.extend(tables::all(snapshot, columns));
+    lines
 }
 
-fn render(conn: &Connection, database: &Path, json: bool) -> anyhow::Result<String> {
-    // One transaction, so that all tables tell of the same moment.
-    let tx = conn.unchecked_transaction()?;
-    let summary = summary::summary(&tx)?;
-    if json {
-        return Ok(serde_json::to_string(&summary)? + "\n");
-    }
-    let mut out = overview(database, &summary);
-    users(&tx, &mut out)?;
-    failures(&tx, &mut out)?;
-    Ok(out)
+fn show(lines: &[Line], colour: bool) -> String {
+    lines.iter().map(|line| line.show(colour) + "\n").collect()
 }
 
-fn overview(database: &Path, s: &Summary) -> String {
-    let gate = match &s.gate_reason {
-        Some(reason) => format!("{}: {reason}", s.gate),
-        None => s.gate.clone(),
-    };
-    let oldest = s.oldest_waiting_at.as_deref().unwrap_or("-");
-    format!(
-        "database  {}\n\
-         gate      {gate}\n\
-         records   waiting {}  delivered {}  retrying {}  unknown {}  dead {}\n\
-         batches   pending {}  running {}  success {}  failed {}  dead {}\n\
-         oldest waiting since {oldest}\n",
-        database.display(),
-        s.waiting,
-        s.delivered,
-        s.retrying,
-        s.unknown,
-        s.dead,
-        s.pending_batches,
-        s.running_batches,
-        s.success_batches,
-        s.failed_batches,
-        s.dead_batches,
-    )
-}
-
-fn users(conn: &Connection, out: &mut String) -> anyhow::Result<()> {
-    let mut statement = conn.prepare_cached(include_str!("../sql/look/users.sql"))?;
-    let rows = statement.query_map(named_params! {":users": USERS + 1}, |row| {
-        (0..7).map(|i| row.get::<_, i64>(i)).collect()
-    })?;
-    let mut rows: Vec<Vec<i64>> = rows.collect::<rusqlite::Result<_>>()?;
-    let more = rows.len() > USERS as usize;
-    rows.truncate(USERS as usize);
-    if rows.is_empty() {
-        return Ok(());
-    }
-    let head = [
-        "user",
-        "waiting",
-        "delivered",
-        "retrying",
-        "dead",
-        "done",
-        "open",
-    ];
-    let mut table = vec![head.map(String::from).to_vec()];
-    table.extend(
-        rows.iter()
-            .map(|row| row.iter().map(i64::to_string).collect()),
-    );
-    out.push('\n');
-    align(&table, out);
-    if more {
-        out.push_str("… and more: SELECT * FROM user_progress\n");
-    }
-    Ok(())
-}
-
-fn align(table: &[Vec<String>], out: &mut String) {
-    let columns = table.first().map_or(0, Vec::len);
-    let width = |column: usize| table.iter().map(|row| row[column].len()).max().unwrap_or(0);
-    let widths: Vec<usize> = (0..columns).map(width).collect();
-    for row in table {
-        let cells = row
-            .iter()
-            .zip(&widths)
-            .map(|(cell, w)| format!("{cell:>w$}"));
-        let line = cells.collect::<Vec<_>>().join("  ");
-        // Writing to a String cannot fail.
-        let _ = writeln!(out, "{line}");
-    }
-}
-
-fn failures(conn: &Connection, out: &mut String) -> anyhow::Result<()> {
-    let mut statement = conn.prepare_cached(include_str!("../sql/look/failures.sql"))?;
-    let mut rows = statement.query(named_params! {":batches": FAILURES})?;
-    let mut first = true;
-    while let Some(row) = rows.next()? {
-        if std::mem::take(&mut first) {
-            out.push_str("\nlast failed batches\n");
-        }
-        let due: Option<String> = row.get("next_attempt_at")?;
-        let error: Option<String> = row.get("error_message")?;
-        let error = error.unwrap_or_default();
-        let error = text::printable(error.lines().next().unwrap_or_default(), ERROR_WIDTH);
-        let _ = writeln!(
-            out,
-            "batch {} of user {} (offset {}): {}, attempts {}, {}\n    {error}",
-            row.get::<_, i64>("id")?,
-            row.get::<_, i64>("user_id")?,
-            row.get::<_, i64>("batch_offset")?,
-            row.get::<_, String>("status")?,
-            row.get::<_, i64>("retry_count")?,
-            due.map_or("no retry".to_string(), |due| format!("due {due}")),
-        );
-    }
-    Ok(())
+/// The object of `--json`, as a line.
+fn json(look: &Look) -> anyhow::Result<String> {
+    Ok(serde_json::to_string(&look.summary()?)? + "\n")
 }

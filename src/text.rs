@@ -45,6 +45,15 @@ pub fn printable_bytes(bytes: &[u8], max_bytes: usize) -> Cow<'_, str> {
     Cow::Owned(line.text)
 }
 
+/// `text` for a terminal, where it may have been through [`printable`] before: then it stays as it is, backslashes and all.
+/// The file's own messages are of this kind, but other programs can write there too.
+pub fn shown(text: &str) -> Cow<'_, str> {
+    match text.chars().all(|c| c == '\\' || is_plain(c)) {
+        true => Cow::Borrowed(text),
+        false => printable(text, usize::MAX),
+    }
+}
+
 /// The line is full and has been cut.
 struct Full;
 
@@ -212,6 +221,13 @@ mod tests {
         assert_eq!(printable_bytes(b"a\xff\xc3(b", 100), "a\\xff\\xc3(b");
         assert_eq!(printable_bytes(b"\xe2\x82", 100), "\\xe2\\x82");
         assert_eq!(printable_bytes(b"abc\xff\xff\xff", 8), "abc…");
+    }
+
+    #[test]
+    fn what_was_escaped_before_is_shown_as_it_is_and_the_rest_is_escaped() {
+        assert_eq!(shown("a\\nb"), "a\\nb");
+        assert_eq!(shown("a\nb"), "a\\nb");
+        assert_eq!(shown("\u{1b}[31m\u{202e}"), "\\u{1b}[31m\\u{202e}");
     }
 
     #[test]

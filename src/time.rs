@@ -5,6 +5,11 @@
 
 use std::time::Duration;
 
+use crate::text::printable;
+
+/// Bytes that are shown of what should be a time, and is not.
+const OF_NO_TIME: usize = 24;
+
 /// IMF-fixdate, and the obsolete forms of RFC 850 and of C's asctime(), which a recipient must understand too.
 const HTTP_DATES: [&str; 3] = [
     "%a, %d %b %Y %H:%M:%S GMT",
@@ -44,6 +49,23 @@ impl Timestamp {
         Duration::try_from(self.0.duration_since(now.0)).unwrap_or(Duration::ZERO)
     }
 
+    /// How long ago a time of the file was, seen from `self`, for people: `4 m`. What is no time stays as it is.
+    pub fn ago(self, past: &str) -> String {
+        match Timestamp::parse(past) {
+            Ok(past) => span(self.after(past)),
+            Err(_) => printable(past, OF_NO_TIME).into_owned(),
+        }
+    }
+
+    /// When a time of the file will be, seen from `self`, for people: `in 4 m`, or `now` when it has passed.
+    pub fn until(self, future: &str) -> String {
+        match Timestamp::parse(future) {
+            Ok(future) if future <= self => "now".to_string(),
+            Ok(future) => format!("in {}", span(future.after(self))),
+            Err(_) => printable(future, OF_NO_TIME).into_owned(),
+        }
+    }
+
     /// Reads what [`std::fmt::Display`] wrote.
     ///
     /// # Errors
@@ -61,6 +83,17 @@ impl Timestamp {
         Some(Timestamp(
             zoned.map_or(jiff::Timestamp::MAX, |zoned| zoned.timestamp()),
         ))
+    }
+}
+
+/// A length of time for people, in one unit and rounded down: `45 s`, `4 m`, `5 h`, `12 d`.
+pub fn span(time: Duration) -> String {
+    let seconds = time.as_secs();
+    match seconds {
+        0..100 => format!("{seconds} s"),
+        100..6_000 => format!("{} m", seconds / 60),
+        6_000..172_800 => format!("{} h", seconds / 3_600),
+        _ => format!("{} d", seconds / 86_400),
     }
 }
 
@@ -101,6 +134,30 @@ mod tests {
             now.plus(Duration::from_secs(5)).after(now),
             Duration::from_secs(5)
         );
+    }
+
+    #[test]
+    fn a_length_of_time_is_told_in_one_unit() {
+        for (seconds, said) in [
+            (0, "0 s"),
+            (99, "99 s"),
+            (100, "1 m"),
+            (5_999, "99 m"),
+            (6_000, "1 h"),
+            (172_800, "2 d"),
+        ] {
+            assert_eq!(span(Duration::from_secs(seconds)), said);
+        }
+    }
+
+    #[test]
+    fn times_are_told_from_now() {
+        let now = Timestamp::parse("2026-11-22T16:47:57.000Z").unwrap();
+        assert_eq!(now.ago("2026-11-22T16:45:57.000Z"), "2 m");
+        assert_eq!(now.ago("2026-11-22T16:48:57.000Z"), "0 s");
+        assert_eq!(now.until("2026-11-22T16:48:07.000Z"), "in 10 s");
+        assert_eq!(now.until("2026-11-22T16:47:57.000Z"), "now");
+        assert_eq!(now.ago("yester\u{1b}"), "yester\\u{1b}");
     }
 
     #[test]

@@ -8,8 +8,8 @@ use crate::config::{self, Flags, Loaded};
 use crate::daemon::StoppedWaiting;
 use crate::db::steer::Verb;
 use crate::{
-    audit, check, demo, drain, explain, import, init, logging, operate, output, preview, receiver,
-    run, signals, status,
+    audit, batches, check, demo, drain, explain, failures, import, init, logging, operate, output,
+    preview, receiver, run, signals, status, terminal,
 };
 
 /// How a command ended that did not fail.
@@ -74,11 +74,45 @@ impl Cli {
                 let options = status::Options { json, watch };
                 status::run(&database(&flags)?, options, &signals::stop()?)?;
             }
+            Command::Failures {
+                form,
+                user,
+                state,
+                limit,
+                all_columns,
+            } => {
+                let options = failures::Options {
+                    form: form.form(),
+                    user,
+                    state,
+                    limit,
+                    all_columns,
+                };
+                failures::run(&database(&flags)?, &options)?;
+            }
+            Command::Batches {
+                form,
+                user,
+                status,
+                limit,
+            } => {
+                let options = batches::Options {
+                    form: form.form(),
+                    user,
+                    status,
+                    limit,
+                };
+                batches::run(&database(&flags)?, &options)?;
+            }
             Command::Retry { target } => steer(&flags, quiet, &Verb::Retry(target))?,
             Command::Pause => steer(&flags, quiet, &Verb::Pause)?,
             Command::Resume => steer(&flags, quiet, &Verb::Resume)?,
-            Command::Explain { record_id } => {
-                output::say(&explain::run(&database(&flags)?, record_id)?);
+            Command::Explain { record_id, json } => {
+                let explained = explain::run(&database(&flags)?, record_id)?;
+                output::say(&match json {
+                    true => serde_json::to_string(&explained)?,
+                    false => terminal::wrap(&explained.explanation),
+                });
             }
             Command::Audit { journal, json } => {
                 let options = audit::Options { journal, json };

@@ -5,6 +5,7 @@
 //! database itself (<https://sqlite.org/lockingv3.html> §3). What cannot be found out is left out: this is for messages,
 //! and decides nothing.
 
+use rustix::fs::{major, minor};
 use std::collections::BTreeSet;
 use std::ops::RangeInclusive;
 use std::os::unix::fs::MetadataExt;
@@ -32,6 +33,18 @@ pub fn writers(database: &Path) -> String {
 pub fn readers(database: &Path) -> String {
     let shm = inode(&beside(database, "-shm"));
     holders(|lock| lock.covers(shm, &READ_LOCKS))
+}
+
+/// The process that has a file of its own locked as a whole, flock(2). Numbers of inodes are unique only on their device, and
+/// some file systems tell stat(2) of another device than the kernel's list: there the process must be `written`.
+pub fn of_whole_file(file: &Path, written: Option<u32>) -> Option<u32> {
+    let metadata = std::fs::metadata(file).ok()?;
+    let device = (major(metadata.dev()), minor(metadata.dev()));
+    let is_it = |lock: &Lock| {
+        let known = lock.device == device || written == Some(lock.pid);
+        lock.writes && lock.inode == metadata.ino() && known
+    };
+    pids(is_it).into_iter().next()
 }
 
 /// The size of the -wal file in bytes; 0 when there is none.
@@ -65,6 +78,8 @@ struct Lock {
     /// It lets nobody else in.
     writes: bool,
     pid: u32,
+    /// Major and minor number.
+    device: (u32, u32),
     inode: u64,
     start: u64,
     end: u64,
@@ -81,7 +96,10 @@ fn parse_lock(line: &str) -> Option<Lock> {
     let mut fields = line.split_whitespace().skip(3);
     let writes = fields.next()? == "WRITE";
     let pid = fields.next()?.parse().ok()?;
-    let inode = fields.next()?.rsplit(':').next()?.parse().ok()?;
+    let mut place = fields.next()?.splitn(3, ':');
+    let mut number = || u32::from_str_radix(place.next()?, 16).ok();
+    let device = (number()?, number()?);
+    let inode = place.next()?.parse().ok()?;
     let start = fields.next()?.parse().ok()?;
     let end = match fields.next()? {
         "EOF" => u64::MAX,
@@ -90,6 +108,7 @@ fn parse_lock(line: &str) -> Option<Lock> {
     Some(Lock {
         writes,
         pid,
+        device,
         inode,
         start,
         end,
@@ -115,6 +134,7 @@ mod tests {
         let expected = Lock {
             writes: true,
             pid: 3568,
+            device: (0xfd, 0),
             inode: 2_531_452,
             start: 120,
             end: u64::MAX,

@@ -273,3 +273,25 @@ fn bad_records_in_a_row_do_not_keep_the_good_ones_behind_them_from_the_api() {
     assert_eq!(said, "5 0", "the others wait, for the API may be at fault");
     assert_eq!(daemon.terminate().0, 0);
 }
+
+#[test]
+fn it_is_held_since_it_was_last_open_however_often_it_was_probed_or_paused() {
+    let status = Arc::new(AtomicU16::new(401));
+    let says = Arc::clone(&status);
+    let api = Api::answering(move |_, _| Answer::status(says.load(SeqCst)));
+    let site = Site::with(&api, "[gate]\nprobe_interval = \"100ms\"\n");
+    site.import(1, 1..=3);
+    let _daemon = site.daemon();
+    let since = || site.value::<String>("SELECT since FROM gate");
+    let state = || site.value::<String>("SELECT state FROM gate");
+    eventually("it is closed", || state() == "closed");
+    let closed = since();
+    eventually("it was probed", || api.seen().len() >= 4);
+    site.run(&["pause"]).assert_code(0);
+    eventually("it is paused", || state() == "paused");
+    assert_eq!(since(), closed);
+    status.store(200, SeqCst);
+    site.run(&["resume"]).assert_code(0);
+    eventually("it is open", || state() == "open");
+    assert!(since() > closed);
+}

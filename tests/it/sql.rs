@@ -158,8 +158,8 @@ fn every_statement_prepares_against_a_fresh_file() {
     let site = fresh();
     let conn = site.connect();
     for file in files() {
-        // The statements of the audit use temporary tables of their own, and its tests run them all.
-        if !["schema", "views", "triggers", "audit"].contains(&file.folder()) {
+        // Those of the audit and of `failures` use temporary tables of their own, and their tests run them all.
+        if !["schema", "views", "triggers", "audit", "failures"].contains(&file.folder()) {
             conn.prepare(&file.statement())
                 .unwrap_or_else(|e| panic!("{}: {e}", file.name));
         }
@@ -227,6 +227,27 @@ fn hot_statements_find_their_rows_by_index_and_sort_nothing() {
         for file in files() {
             if HOT.contains(&file.folder()) {
                 assert_searches(&conn, &file.name, &file.statement());
+            }
+        }
+    }
+}
+
+#[test]
+fn what_the_live_status_shows_of_batches_is_found_by_index() {
+    let (empty, filled) = (fresh(), filled());
+    for conn in [empty.connect(), filled.connect()] {
+        for file in files() {
+            if ["running", "next_due", "held", "failures"].contains(&file.object())
+                && file.folder() == "look"
+            {
+                let plan = plan(&conn, &file.name, &file.statement());
+                let mut scans = scans(&conn, &plan);
+                // By the index of failed batches, newest first, up to a LIMIT.
+                scans.retain(|scan| {
+                    *scan != "processing_batch_status USING INDEX failed_batch_by_time"
+                });
+                scans.retain(|table| !ONE_ROW.contains(table));
+                assert!(scans.is_empty(), "{}: {plan:#?}", file.name);
             }
         }
     }

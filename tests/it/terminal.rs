@@ -1,5 +1,9 @@
 //! What a terminal shows, and what a pipe gets instead. A pseudo-terminal is made by `script` of util-linux.
 
+mod narrow;
+mod pty;
+mod watch;
+
 use crate::harness::{Api, Ran, Site};
 use crate::rights::skip;
 use ferryd::server::Answer;
@@ -141,6 +145,9 @@ fn a_pipe_gets_plain_lines_from_every_command() {
         &["import", "more.csv"],
         &["drain", "-v"],
         &["status"],
+        &["failures"],
+        &["batches"],
+        &["explain", "1"],
         &["check", "--probe"],
         &["demo", "--records", "5", "--fail-rate", "0"],
         &["--help"],
@@ -190,7 +197,16 @@ fn no_color_takes_the_colour_and_leaves_the_bar() {
 fn a_dumb_terminal_gets_plain_lines() {
     let (_api, site) = slow();
     let dumb = [("TERM", "dumb")];
-    for arguments in ["drain", "import records.csv", "wat", "status"] {
+    for arguments in [
+        "drain",
+        "import records.csv",
+        "wat",
+        "status",
+        "failures",
+        "batches",
+        "explain 1",
+        "demo --records 50 --fail-rate 0.2",
+    ] {
         let Some(shown) = shown(&site, arguments, 100, &dumb) else {
             return;
         };
@@ -199,25 +215,4 @@ fn a_dumb_terminal_gets_plain_lines() {
             "{arguments}: {shown:?}"
         );
     }
-}
-
-#[test]
-fn status_watch_redraws_a_terminal_and_prints_on_on_a_dumb_one() {
-    let (_api, site) = slow();
-    // `timeout` sends SIGTERM, which ends the watch; it has looked at least twice then.
-    let watch = |term| {
-        let ferryd = env!("CARGO_BIN_EXE_ferryd");
-        let command = format!("timeout --foreground 2.5 '{ferryd}' status --watch");
-        shown_by(&site, &command, 100, &[("TERM", term)])
-    };
-    let Some(redrawn) = watch("xterm") else {
-        return;
-    };
-    assert!(redrawn.matches("\u{1b}[H").count() >= 2, "{redrawn:?}");
-    let Some(plain) = watch("dumb") else { return };
-    assert!(!plain.contains(ESCAPE), "{plain:?}");
-    assert!(
-        plain.matches("database  ferryd.db").count() >= 2,
-        "{plain:?}"
-    );
 }

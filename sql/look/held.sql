@@ -1,0 +1,2 @@
+-- Since when the gate is as it is, and when it is probed next.
+SELECT since, probe_at FROM gate
