@@ -130,12 +130,16 @@ fn next_job(shared: &Shared, queue: &Receiver<Claim>) -> Option<Job> {
         Err(TryRecvError::Disconnected) => return None,
         Err(TryRecvError::Empty) => {}
     }
-    shared.helpers.while_idle(|calls| {
-        select! {
-            recv(queue) -> claim => claim.ok().map(Job::Batch),
-            recv(calls) -> stretch => stretch.ok().map(Job::Help),
-        }
-    })
+    shared.helpers.find_or(
+        &shared.gate,
+        |stretch| Some(Job::Help(stretch)),
+        |calls| {
+            select! {
+                recv(queue) -> claim => claim.ok().map(Job::Batch),
+                recv(calls) -> stretch => stretch.ok().map(Job::Help),
+            }
+        },
+    )
 }
 
 /// A panic is a fault of ferryd: the batch keeps its place and waits for a retry, and the worker goes on.

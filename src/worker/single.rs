@@ -82,7 +82,9 @@ impl<'a> Place<'a> {
 
     fn leave(mut self) -> Option<(Work, Done)> {
         self.is_left = true;
-        self.stretch.leave(&self.shared.gate)
+        let last = self.stretch.leave(&self.shared.gate)?;
+        self.shared.helpers.forget(self.stretch);
+        Some(last)
     }
 
     /// Sends one record; false when none is left to begin, or none may be.
@@ -131,7 +133,7 @@ impl<'a> Place<'a> {
             (then != Then::Hold).then(|| tally.judge(policy, &record, answer, &then))
         });
         self.record = None;
-        if took > SLOW {
+        if took > SLOW && shared.gate.is_wide_open() {
             shared.helpers.call(stretch);
         }
         true

@@ -5,6 +5,7 @@
 //! a lock that is held while a request is under way or the file is read.
 
 use std::collections::VecDeque;
+use std::sync::atomic::AtomicBool;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -43,6 +44,8 @@ pub(super) struct Stretch {
     pub(super) claim: Claim,
     pub(super) settings: Arc<Settings>,
     pub(super) source: Source,
+    /// Help was called for.
+    pub(super) is_listed: AtomicBool,
     writer: Writer,
     /// The attempt, for whoever leaves last.
     work: Mutex<Option<Work>>,
@@ -107,6 +110,7 @@ impl Stretch {
             claim: work.claim.clone(),
             settings: work.settings.clone(),
             source,
+            is_listed: AtomicBool::new(false),
             writer: writer.clone(),
             work: Mutex::new(Some(work)),
             state: Mutex::new(State {

@@ -30,6 +30,7 @@ mod retry;
 mod retry_after;
 mod rights;
 mod sending;
+mod sharing;
 mod smoke;
 mod sql;
 mod steer;
