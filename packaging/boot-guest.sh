@@ -14,7 +14,8 @@ second=/var/lib/boot-test.second
 heading() { printf '\n=== %s\n' "$*"; }
 see() {
   printf '\n# %s\n' "$*"
-  "$@" 2>&1
+  # dpkg counts files as it reads its database.
+  "$@" 2>&1 | sed 's/.*\r//; s/^(Reading database.*/(Reading database …)/'
 }
 claim() {
   local what=$1
@@ -58,8 +59,9 @@ if [[ ! -e $second ]]; then
   see dpkg -i /mnt/ferryd.deb
   claim "an installed service is enabled" systemctl is-enabled ferryd
   claim "an installed service waits for its URL" shows ActiveState inactive
-  see systemd-analyze verify ferryd.service
-  claim "systemd finds nothing wrong with the unit" test -z "$(systemd-analyze verify ferryd.service 2>&1)"
+  # There is no man here to look the pages up with.
+  see systemd-analyze verify --man=no ferryd.service
+  claim "systemd finds nothing wrong with the unit" test -z "$(systemd-analyze verify --man=no ferryd.service 2>&1)"
   [[ $notify == yes ]] || drop_in notify Type=exec
 
   heading "without a URL"
@@ -67,7 +69,7 @@ if [[ ! -e $second ]]; then
   eventually shows ActiveState failed
   claim "a wrong configuration ends the service with 78" shows ExecMainStatus 78
   claim "and it is not started again" shows NRestarts 0
-  see systemctl status --no-pager ferryd
+  see systemctl status --no-pager -l ferryd
   systemctl reset-failed ferryd
 
   heading "one URL, start, look"
@@ -75,9 +77,9 @@ if [[ ! -e $second ]]; then
   api --listen 127.0.0.1:8080 --latency 5ms
   see systemctl start ferryd
   claim "the service runs" eventually logged 'Ready\.'
-  records 1 2000 | see as_ferryd ferryd import -
-  claim "records are delivered, to an API that is known by name" eventually delivered 2000
-  see systemctl status --no-pager ferryd
+  records 1 400 | see as_ferryd ferryd import -
+  claim "records are delivered, to an API that is known by name" eventually delivered 400
+  see systemctl status --no-pager -l ferryd
   see journalctl --no-pager -b -u ferryd
   see systemctl show ferryd -p Type -p NotifyAccess -p WatchdogUSec -p WatchdogTimestamp -p StatusText -p TimeoutStartUSec \
     -p TimeoutStopUSec -p NRestarts -p MemoryCurrent -p TasksCurrent -p UID
@@ -108,12 +110,12 @@ if [[ ! -e $second ]]; then
   see journalctl --no-pager -b -u ferryd -n 6 -o cat
 
   heading "somebody holds the write lock"
-  records 2001 4000 | as_ferryd ferryd import -
-  (echo 'BEGIN IMMEDIATE;' && sleep 8) | sqlite3 $database &
+  records 401 1000 | as_ferryd ferryd import -
+  (printf '.timeout 5000\nBEGIN IMMEDIATE;\n' && sleep 8) | sqlite3 $database &
   claim "the log names its process" eventually logged 'holds the write lock|locked.*pid [0-9]'
-  see journalctl --no-pager -b -u ferryd -n 3 -o cat
   wait
-  claim "and all is delivered afterwards" eventually delivered 4000
+  see journalctl --no-pager -b -u ferryd -n 30
+  claim "and all is delivered afterwards" eventually delivered 1000
 
   heading "a credential"
   install -m 600 /dev/stdin /etc/ferryd/token <<<"a-token-of-this-test"
@@ -121,8 +123,8 @@ if [[ ! -e $second ]]; then
   sed -i 's|^# bearer_token_file = .*|bearer_token_file = "${CREDENTIALS_DIRECTORY}/token"|' $config
   api --listen 127.0.0.1:8080 --require-token /etc/ferryd/token
   see systemctl restart ferryd
-  records 4001 4010 | as_ferryd ferryd import -
-  claim "a token that root alone can read logs in" eventually delivered 4010
+  records 1001 1010 | as_ferryd ferryd import -
+  claim "a token that root alone can read logs in" eventually delivered 1010
   claim "without a warning about its rights" bash -c '! journalctl -q -b -u ferryd --grep "token.*(others|chmod)"'
   see journalctl --no-pager -b -u ferryd -n 4 -o cat
 
@@ -148,7 +150,7 @@ if [[ ! -e $second ]]; then
   eventually shows ActiveState active
   see systemctl stop ferryd
   claim "a stop is a success" shows Result success
-  see systemctl status --no-pager ferryd
+  see systemctl status --no-pager -l ferryd
   claim "a member of the group reads it also now" runuser -u member -- sqlite3 -readonly $database 'SELECT * FROM delivery_summary'
 
   heading "upgrade"
@@ -161,7 +163,7 @@ if [[ ! -e $second ]]; then
   claim "an upgrade starts a running service anew" bash -c "[[ $before != \$(systemctl show -P MainPID ferryd) ]]"
   claim "which runs" eventually shows ActiveState active
   claim "with its configuration" test "$sum" = "$(md5sum $config)"
-  claim "and its data" delivered 4010
+  claim "and its data" delivered 1010
 
   touch $second
   heading "reboot"
@@ -173,7 +175,7 @@ if [[ ! -e $second ]]; then
 fi
 
 claim "the service is there after a reboot" eventually shows ActiveState active
-see systemctl status --no-pager ferryd
+see systemctl status --no-pager -l ferryd
 
 heading "remove and purge"
 see dpkg -r ferryd
