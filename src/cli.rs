@@ -287,6 +287,11 @@ fn share_below_one(text: &str) -> Result<f64, String> {
     }
 }
 
+/// What can be said, for the manual pages and the completions of the packages.
+pub fn command() -> clap::Command {
+    Cli::command()
+}
+
 impl Cli {
     /// Reads the command line; ends the process with help, version, or exit code 2 and what is wrong.
     pub fn from_arguments() -> Cli {

@@ -32,7 +32,7 @@ pub(crate) use access::user_of;
 pub use access::{Auth, ClientAuth, OAuth2, Tls, TlsVersion, Webhook, is_secret_name};
 pub use body::Content;
 pub use duration::{DurationError, format_duration, parse_duration};
-pub use template::template;
+pub use template::{KeyManual, manual, packaged_template, template};
 
 /// Bytes of foreign text that a message shows at most.
 const SHOWN_BYTES: usize = 200;

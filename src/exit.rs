@@ -19,6 +19,8 @@ use rusqlite::ErrorCode;
 pub const DONE: u8 = 0;
 /// Failed in a way that has no code of its own.
 pub const FAILED: u8 = 1;
+/// The command line is wrong; clap ends the process with it.
+pub const WRONG_USAGE: u8 = 2;
 /// `drain` ended with records not delivered.
 pub const NOT_DELIVERED: u8 = 3;
 /// The data cannot be used.
@@ -37,6 +39,31 @@ pub const HELD: u8 = 75;
 pub const PERMISSION: u8 = 77;
 /// The configuration is wrong.
 pub const CONFIG: u8 = 78;
+
+/// Every code and what it means, for the manual.
+pub const MEANINGS: [(u8, &str); 12] = [
+    (DONE, "Done."),
+    (
+        FAILED,
+        "Failed; or audit found a promise that does not hold, or what preview --send sent was not accepted.",
+    ),
+    (WRONG_USAGE, "Wrong usage."),
+    (
+        NOT_DELIVERED,
+        "drain or demo ended with records not delivered.",
+    ),
+    (
+        DATA,
+        "The data cannot be used: a bad import line, a damaged, foreign or newer database.",
+    ),
+    (UNREACHABLE, "check --probe cannot reach the API."),
+    (INTERNAL, "An internal error."),
+    (CANNOT_CREATE, "A file cannot be created."),
+    (IO, "An input/output error, or too few files or threads."),
+    (HELD, "Another ferryd works on the file."),
+    (PERMISSION, "No permission."),
+    (CONFIG, "The configuration is wrong."),
+];
 
 /// The code for an error: the outermost cause that has one decides, unless the file turned out to be damaged.
 pub fn code(error: &anyhow::Error) -> u8 {

@@ -2,7 +2,7 @@
 //! problems at once (`refusals`).
 
 use super::*;
-use crate::config::{Content, Listen, template};
+use crate::config::{Content, Listen, packaged_template, template};
 
 mod body;
 mod refusals;
@@ -112,6 +112,14 @@ fn without_any_source_the_defaults_are_those_of_the_contract() {
 #[test]
 fn the_template_as_it_is_written_changes_nothing() {
     assert_eq!(good(&template()), contract());
+}
+
+#[test]
+fn the_template_of_the_packages_changes_the_place_of_the_database_alone_and_names_no_version() {
+    let mut packaged = contract();
+    packaged.database.path = "/var/lib/ferryd/ferryd.db".into();
+    assert_eq!(good(&packaged_template()), packaged);
+    assert!(!packaged_template().contains(env!("CARGO_PKG_VERSION")));
 }
 
 #[test]
