@@ -39,7 +39,7 @@
 //! [`stop`], [`signals`], [`lock`], [`limits`].
 //! Told by all threads, for whoever looks from beside: [`activity`], [`metrics`].
 //! Edges: [`cli`], [`config`], [`run`](mod@run), [`drain`], [`import`], [`status`], [`check`], [`preview`],
-//! [`explain`], [`operate`], [`init`], [`demo`], [`receiver`], [`journal`], [`audit`], [`server`], [`progress`],
+//! [`explain`], [`operate`], [`init`], [`demo`], [`receiver`], [`journal`], [`audit`], [`server`], [`listener`], [`progress`],
 //! [`output`], [`stderr`], [`logging`], [`exit`].
 //!
 //! Dependencies point from edges to threads, to storage and delivery, to the domain, and never back.
@@ -63,6 +63,7 @@ pub mod import;
 pub mod init;
 pub mod journal;
 pub mod limits;
+pub mod listener;
 pub mod lock;
 pub mod logging;
 pub mod metrics;

@@ -68,6 +68,7 @@ const KEYS: [(&str, &str, &str); 52] = [
         "\"unix:/run/ferryd/status.sock\"",
         "\"0.0.0.0:9464\"",
     ),
+    ("status.show_records", "true", "\"maybe\""),
     ("shutdown.grace", "\"0s\"", "\"long\""),
     // The two tables have no variable; here as one entry each.
     ("api.headers.X-Team", "\"red\"", "\"a\\nb\""),
