@@ -68,6 +68,7 @@ struct Room {
 }
 
 /// What a reload may change.
+#[derive(Clone)]
 struct Told {
     api: String,
     timeout: Duration,
@@ -138,7 +139,8 @@ impl Listener {
 
     /// Follows a reload, as far as it needs no restart.
     pub fn follow(&self, config: &Config) {
-        *self.room.told() = Told::of(config);
+        let told = self.room.told.lock();
+        *told.unwrap_or_else(PoisonError::into_inner) = Told::of(config);
     }
 }
 
@@ -237,7 +239,7 @@ impl Room {
         let glance = sight.and_then(Result::ok);
         let view = page::View {
             database: self.database.display().to_string(),
-            api: self.told().api.clone(),
+            api: self.told().api,
             start: self.start,
             now: Timestamp::now(),
             stopping: self.stop.requested(),
@@ -250,8 +252,10 @@ impl Room {
         guest::page(200, self.page.policy(), self.page.render(&view))
     }
 
-    fn told(&self) -> std::sync::MutexGuard<'_, Told> {
-        self.told.lock().unwrap_or_else(PoisonError::into_inner)
+    /// A copy, so that the lock is never held for longer.
+    fn told(&self) -> Told {
+        let told = self.told.lock();
+        told.unwrap_or_else(PoisonError::into_inner).clone()
     }
 }
 

@@ -14,9 +14,12 @@ use crate::time::Timestamp;
 /// Users on the page.
 const USERS: usize = 8;
 
-/// Batches of each kind, and records of each of them, on the page.
-const BATCHES: i64 = 5;
-const RECORDS: i64 = 3;
+/// Batches of each kind that are looked at for records that failed.
+const BATCHES: i64 = 12;
+
+/// Records of each kind on the page, and of them those of one batch.
+const RECORDS: usize = 8;
+const OF_A_BATCH: usize = 2;
 
 /// Bytes of a column of a record.
 const CONTENT_BYTES: usize = 60;
@@ -48,10 +51,10 @@ pub struct Glance {
     pub users: Vec<User>,
     /// Whether there are more users than those.
     pub more_users: bool,
-    /// Some of the dead batches, the newest first.
-    pub dead: Vec<Trouble>,
-    /// Some of the batches that wait for a retry, the next first.
-    pub retrying: Vec<Trouble>,
+    /// Some of the records that are dead, the newest batches first.
+    pub dead: Vec<Failed>,
+    /// Some of those that wait for a retry, the next first.
+    pub retrying: Vec<Failed>,
     /// Dead records that belong to no user, for their `user_id` is no whole number.
     pub userless: i64,
 }
@@ -71,34 +74,32 @@ pub struct User {
     pub dead: i64,
 }
 
-/// A batch that failed, and some of its records.
-#[derive(Debug, Clone)]
-pub struct Trouble {
-    /// `processing_batch_status.id`.
-    pub batch: i64,
-    /// Its user.
-    pub user: i64,
-    /// When it is sent again.
-    pub due: Option<Timestamp>,
-    /// The first of its records that are not delivered.
-    pub records: Vec<Failed>,
-}
-
 /// A record that failed.
 #[derive(Debug, Clone)]
 pub struct Failed {
     /// `user_record.id`.
     pub record: i64,
+    /// Its user.
+    pub user: i64,
+    /// Its batch.
+    pub batch: i64,
     /// `RETRY`, `UNKNOWN` or `DEAD`.
     pub state: String,
     /// Times that it was sent.
     pub attempts: i64,
-    /// `None`: there was no answer.
-    pub http_status: Option<i64>,
+    /// When its batch is sent again.
+    pub due: Option<Timestamp>,
     /// What went wrong, in one printable line; may hold what the API said.
     pub error: String,
     /// Its columns with their values, printable; empty unless they were asked for.
     pub content: Vec<(String, String)>,
+}
+
+/// A batch to look for them in.
+struct Batch {
+    id: i64,
+    user: i64,
+    due: Option<Timestamp>,
 }
 
 /// Reads the numbers.
@@ -120,14 +121,21 @@ pub fn glance(conn: &Connection, with_content: bool) -> rusqlite::Result<Glance>
     let mut users = top_users(&tx)?;
     let more_users = users.len() > USERS;
     users.truncate(USERS);
-    let dead = include_str!("../../sql/look/page_dead_batches.sql");
-    let retrying = include_str!("../../sql/look/page_due_batches.sql");
+    let mut with_dead = batches(&tx, include_str!("../../sql/look/page_dead_batches.sql"))?;
+    let failed_last = batches(&tx, include_str!("../../sql/look/page_failed_batches.sql"))?;
+    let known: Vec<i64> = with_dead.iter().map(|batch| batch.id).collect();
+    with_dead.extend(
+        failed_last
+            .into_iter()
+            .filter(|batch| !known.contains(&batch.id)),
+    );
+    let due = batches(&tx, include_str!("../../sql/look/page_due_batches.sql"))?;
     Ok(Glance {
         facts,
         users,
         more_users,
-        dead: troubles(&tx, dead, with_content)?,
-        retrying: troubles(&tx, retrying, with_content)?,
+        dead: failed(&tx, &with_dead, true, with_content)?,
+        retrying: failed(&tx, &due, false, with_content)?,
         userless: tx
             .prepare_cached(include_str!("../../sql/look/page_userless.sql"))?
             .query_row([], |row| row.get(0))?,
@@ -162,37 +170,52 @@ fn top_users(conn: &Connection) -> rusqlite::Result<Vec<User>> {
     users.collect()
 }
 
-fn troubles(conn: &Connection, sql: &str, with_content: bool) -> rusqlite::Result<Vec<Trouble>> {
+fn batches(conn: &Connection, sql: &str) -> rusqlite::Result<Vec<Batch>> {
     let mut statement = conn.prepare_cached(sql)?;
-    let troubles = statement.query_map(named_params! {":batches": BATCHES}, |row| {
-        Ok(Trouble {
-            batch: row.get("id")?,
-            user: row.get("user_id")?,
+    let batches = statement.query_map(named_params! {":batches": BATCHES}, |row| {
+        Ok(Batch {
+            id: row.get(0)?,
+            user: row.get(1)?,
             due: time(row, 2)?,
-            records: Vec::new(),
         })
     })?;
-    let mut troubles: Vec<Trouble> = troubles.collect::<rusqlite::Result<_>>()?;
-    for trouble in &mut troubles {
-        trouble.records = failed(conn, trouble.batch)?;
-        if with_content {
-            for record in &mut trouble.records {
-                record.content = content(conn, record.record)?;
-            }
-        }
-    }
-    Ok(troubles)
+    batches.collect()
 }
 
-fn failed(conn: &Connection, batch: i64) -> rusqlite::Result<Vec<Failed>> {
+/// Records of these batches, `dead` ones or those that wait for a retry.
+fn failed(
+    conn: &Connection,
+    batches: &[Batch],
+    dead: bool,
+    with_content: bool,
+) -> rusqlite::Result<Vec<Failed>> {
+    let mut found = Vec::new();
+    for batch in batches {
+        found.append(&mut failed_of(conn, batch, dead)?);
+        if found.len() >= RECORDS {
+            break;
+        }
+    }
+    found.truncate(RECORDS);
+    if with_content {
+        for failed in &mut found {
+            failed.content = content(conn, failed.record)?;
+        }
+    }
+    Ok(found)
+}
+
+fn failed_of(conn: &Connection, batch: &Batch, dead: bool) -> rusqlite::Result<Vec<Failed>> {
     let mut statement = conn.prepare_cached(include_str!("../../sql/look/page_records.sql"))?;
-    let named = named_params! {":batch": batch, ":records": RECORDS};
+    let named = named_params! {":batch": batch.id, ":dead": dead, ":records": OF_A_BATCH as i64};
     let records = statement.query_map(named, |row| {
         Ok(Failed {
             record: row.get("record_id")?,
+            user: batch.user,
+            batch: batch.id,
             state: row.get("state")?,
             attempts: row.get("attempts")?,
-            http_status: row.get("http_status")?,
+            due: batch.due,
             error: row.get::<_, Option<String>>("error")?.unwrap_or_default(),
             content: Vec::new(),
         })

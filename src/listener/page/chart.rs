@@ -13,6 +13,9 @@ const POINTS: usize = SLOTS / JOINED;
 const WIDTH: f64 = 360.0;
 const HEIGHT: f64 = 100.0;
 
+/// From one point to the next.
+const STEP: f64 = WIDTH / (POINTS - 1) as f64;
+
 /// Slots that the rate of now is taken from: the last minute.
 const NOW: usize = 6;
 
@@ -31,35 +34,33 @@ pub(super) fn rate(metrics: &Metrics) -> f64 {
 pub(super) fn render(out: &mut String, metrics: &Metrics) {
     let points = points(&metrics.last_hour());
     let top = points.iter().copied().fold(0.0, f64::max);
-    let scale = if top > 0.0 { 0.92 * HEIGHT / top } else { 0.0 };
     let now = per_second(rate(metrics));
     let _ = write!(
         out,
-        "<section aria-labelledby=\"rate\"><h2 id=\"rate\">Delivered per second: {now} <span class=\"soft\">over the last minute</span></h2><figure><div class=\"chart\"><svg viewBox=\"0 0 {WIDTH} {HEIGHT}\" preserveAspectRatio=\"none\" role=\"img\" aria-label=\"Records delivered per second over the last hour, at most {most}\">",
-        most = per_second(top),
+        "<section aria-labelledby=\"rate\"><h2 id=\"rate\">Delivered per second: {now} <span class=\"soft\">over the last minute</span></h2>"
     );
-    if top > 0.0 {
-        let line = 0.08 * HEIGHT;
-        let _ = write!(
-            out,
-            "<line x1=\"0\" x2=\"{WIDTH}\" y1=\"{line}\" y2=\"{line}\"/>"
-        );
-        let curve = curve(&points, scale);
-        let begin = WIDTH - (points.len().saturating_sub(1)) as f64 * WIDTH / (POINTS - 1) as f64;
-        let _ = write!(
-            out,
-            "<path class=\"area\" d=\"M{begin:.1} {HEIGHT}L{curve}L{WIDTH} {HEIGHT}z\"/><path class=\"curve\" d=\"M{curve}\"/>"
-        );
+    match top > 0.0 {
+        true => picture(out, &points, top),
+        false => out.push_str(
+            "<p class=\"soft\">The chart begins with the first delivery of this process.</p>",
+        ),
     }
-    out.push_str("</svg>");
-    if top > 0.0 {
-        let _ = write!(
-            out,
-            "<span class=\"top\" aria-hidden=\"true\">{}/s</span>",
-            per_second(top)
-        );
-    }
-    out.push_str("</div><figcaption><span>60 min ago</span><span>30</span><span>now</span></figcaption></figure></section>");
+    out.push_str("</section>");
+}
+
+fn picture(out: &mut String, points: &[f64], top: f64) {
+    let most = per_second(top);
+    let line = 0.08 * HEIGHT;
+    let curve = curve(points, (HEIGHT - line) / top);
+    let begin = WIDTH - (points.len() - 1) as f64 * STEP;
+    let _ = write!(
+        out,
+        "<figure><div class=\"chart\"><svg viewBox=\"0 0 {WIDTH} {HEIGHT}\" preserveAspectRatio=\"none\" role=\"img\" aria-label=\"Records delivered per second over the last hour, at most {most}\">\
+         <line x1=\"0\" x2=\"{WIDTH}\" y1=\"{line}\" y2=\"{line}\"/>\
+         <path class=\"area\" d=\"M{begin:.1} {HEIGHT}L{curve}L{WIDTH} {HEIGHT}z\"/><path class=\"curve\" d=\"M{curve}\"/></svg>\
+         <span class=\"top\" aria-hidden=\"true\">{most}/s</span></div>\
+         <figcaption><span>60 min ago</span><span>30</span><span>now</span></figcaption></figure>"
+    );
 }
 
 /// Records per second, the newest last. The slot that is not over yet would look like a drop.
@@ -84,11 +85,10 @@ fn points(hour: &[u64]) -> Vec<f64> {
 
 /// `x y` pairs of a path, ending at the right edge.
 fn curve(points: &[f64], scale: f64) -> String {
-    let step = WIDTH / (POINTS - 1) as f64;
     let mut path = String::new();
     for (place, point) in points.iter().enumerate() {
         let from_right = (points.len() - 1 - place) as f64;
-        let (x, y) = (WIDTH - from_right * step, HEIGHT - point * scale);
+        let (x, y) = (WIDTH - from_right * STEP, HEIGHT - point * scale);
         let _ = write!(path, "{x:.1} {y:.1} ");
     }
     path

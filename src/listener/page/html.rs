@@ -22,6 +22,21 @@ impl Display for Esc<'_> {
     }
 }
 
+/// A text that may hold anything; what stands between backticks is shown as code.
+pub(super) struct Code<'a>(pub(super) &'a str);
+
+impl Display for Code<'_> {
+    fn fmt(&self, f: &mut Formatter<'_>) -> Result {
+        for (place, part) in self.0.split('`').enumerate() {
+            match place % 2 {
+                0 => Esc(part).fmt(f)?,
+                _ => write!(f, "<code>{}</code>", Esc(part))?,
+            }
+        }
+        Ok(())
+    }
+}
+
 /// A number with commas between thousands.
 pub(super) struct Count(pub(super) i64);
 

@@ -3,7 +3,7 @@
 use std::fmt::Write;
 use std::time::Duration;
 
-use super::html::{Count, Esc, Span};
+use super::html::{Code, Count, Span};
 use super::{View, chart, words};
 use crate::db::glance::Glance;
 
@@ -12,6 +12,7 @@ use crate::db::glance::Glance;
 enum Mood {
     Well,
     Busy,
+    Look,
     Held,
     Fault,
 }
@@ -21,7 +22,7 @@ impl Mood {
         match self {
             Mood::Well => "well",
             Mood::Busy => "busy",
-            Mood::Held => "held",
+            Mood::Look | Mood::Held => "held",
             Mood::Fault => "fault",
         }
     }
@@ -31,6 +32,7 @@ impl Mood {
         match self {
             Mood::Well => "M12 3a9 9 0 1 0 0 18a9 9 0 0 0 0-18zM7.8 12.4l2.9 2.9l5.6-6",
             Mood::Busy => "M12 3a9 9 0 1 0 0 18a9 9 0 0 0 0-18zM8 12h7.5M12.5 8.5l3.5 3.5l-3.5 3.5",
+            Mood::Look => "M12 3a9 9 0 1 0 0 18a9 9 0 0 0 0-18zM12 7.5v5.5M12 16v.2",
             Mood::Held => "M12 3a9 9 0 1 0 0 18a9 9 0 0 0 0-18zM9.7 8.7v6.6M14.3 8.7v6.6",
             Mood::Fault => "M12 3.5L22 20.5H2zM12 10v5M12 17.6v.2",
         }
@@ -97,7 +99,7 @@ impl State {
             self.headline
         );
         for detail in &self.details {
-            let _ = write!(out, "<p>{}</p>", Esc(detail));
+            let _ = write!(out, "<p>{}</p>", Code(detail));
         }
         out.push_str("</div></section>");
     }
@@ -143,7 +145,7 @@ fn open(view: &View, glance: &Glance) -> State {
             "{records} will not be sent again, unless you say so: `ferryd retry dead`, or one by one."
         );
         let details = [Some(remedy), on_the_way].into_iter().flatten();
-        return State::new(Mood::Held, "Some records are dead", details);
+        return State::new(Mood::Look, "Some records are dead", details);
     }
     let again = s.retrying + s.unknown;
     if again > 0 {

@@ -2,10 +2,10 @@
 
 use std::fmt::Write;
 
-use super::html::{Count, Esc, Span};
+use super::html::{Code, Count, Esc, Span};
 use super::{View, chart, words};
 use crate::activity::{Activity, Doing, Role, Seen};
-use crate::db::glance::{Failed, Glance, Trouble};
+use crate::db::glance::{Failed, Glance};
 use crate::text;
 
 /// Workers shown one by one.
@@ -20,12 +20,9 @@ pub(super) fn failures(out: &mut String, view: &View, glance: &Glance) {
         table(
             out,
             "Dead records",
-            "the newest; `ferryd explain ID` tells more",
+            "the newest; `ferryd explain ID` tells all",
         );
-        glance
-            .dead
-            .iter()
-            .for_each(|trouble| rows(out, view, trouble));
+        glance.dead.iter().for_each(|failed| row(out, view, failed));
         if glance.userless > 0 {
             let _ = write!(
                 out,
@@ -44,7 +41,7 @@ pub(super) fn failures(out: &mut String, view: &View, glance: &Glance) {
         glance
             .retrying
             .iter()
-            .for_each(|trouble| rows(out, view, trouble));
+            .for_each(|failed| row(out, view, failed));
         out.push_str("</tbody></table></div></section>");
     }
 }
@@ -53,29 +50,28 @@ fn table(out: &mut String, title: &str, remark: &str) {
     let id = title.replace(' ', "-").to_lowercase();
     let _ = write!(
         out,
-        "<section aria-labelledby=\"{id}\"><h2 id=\"{id}\">{title} <span class=\"soft\">{remark}</span></h2><div class=\"scroll\" tabindex=\"0\" role=\"group\" aria-labelledby=\"{id}\"><table><thead><tr><th class=\"n\" scope=\"col\">Record</th><th class=\"n wide\" scope=\"col\">User</th><th class=\"n wide\" scope=\"col\">Batch</th><th class=\"n\" scope=\"col\">Sent</th><th scope=\"col\">Reason</th></tr></thead><tbody>"
+        "<section aria-labelledby=\"{id}\"><h2 id=\"{id}\">{title} <span class=\"soft\">{}</span></h2><div class=\"scroll\" tabindex=\"0\" role=\"group\" aria-labelledby=\"{id}\"><table><thead><tr><th class=\"n\" scope=\"col\">Record</th><th class=\"n wide\" scope=\"col\">User</th><th class=\"n wide\" scope=\"col\">Batch</th><th class=\"n\" scope=\"col\">Sent</th><th scope=\"col\">Reason</th></tr></thead><tbody>",
+        Code(remark)
     );
 }
 
-fn rows(out: &mut String, view: &View, trouble: &Trouble) {
-    for failed in &trouble.records {
-        let _ = write!(
-            out,
-            "<tr><td class=\"n\">{}</td><td class=\"n wide\">{}</td><td class=\"n wide\">{}</td><td class=\"n\">{}×</td><td class=\"why\">{}",
-            failed.record,
-            trouble.user,
-            trouble.batch,
-            failed.attempts,
-            Esc(&reason(view, failed))
-        );
-        small(out, &fate(view, trouble, failed));
-        let columns = failed.content.iter();
-        let columns: Vec<String> = columns
-            .map(|(name, value)| format!("{name}: {value}"))
-            .collect();
-        small(out, &columns.join(", "));
-        out.push_str("</td></tr>");
-    }
+fn row(out: &mut String, view: &View, failed: &Failed) {
+    let _ = write!(
+        out,
+        "<tr><td class=\"n\">{}</td><td class=\"n wide\">{}</td><td class=\"n wide\">{}</td><td class=\"n\">{}×</td><td class=\"why\">{}",
+        failed.record,
+        failed.user,
+        failed.batch,
+        failed.attempts,
+        Esc(&reason(view, failed))
+    );
+    small(out, &fate(view, failed));
+    let columns = failed.content.iter();
+    let columns: Vec<String> = columns
+        .map(|(name, value)| format!("{name}: {value}"))
+        .collect();
+    small(out, &columns.join(", "));
+    out.push_str("</td></tr>");
 }
 
 fn small(out: &mut String, words: &str) {
@@ -101,19 +97,15 @@ fn reason(view: &View, failed: &Failed) -> String {
     }
 }
 
-fn fate(view: &View, trouble: &Trouble, failed: &Failed) -> String {
-    if failed.state == "DEAD" {
-        return match trouble.due {
-            Some(_) => "dead: not sent again".to_string(),
-            None => String::new(),
-        };
-    }
-    let due = trouble.due.map(|due| due.after(view.now));
+/// What becomes of a record that is not dead.
+fn fate(view: &View, failed: &Failed) -> String {
+    let due = failed.due.map(|due| due.after(view.now));
     let due = match due {
         Some(time) if !time.is_zero() => format!("again in {}", Span(time)),
         _ => "again as soon as a worker is free".to_string(),
     };
     match failed.state.as_str() {
+        "DEAD" => String::new(),
         "UNKNOWN" => format!("no answer was seen, it may have been accepted; {due}"),
         _ => due,
     }
@@ -160,10 +152,24 @@ pub(super) fn workers(out: &mut String, activity: &Activity) {
         .partition(|seen| seen.doing == Doing::Resting);
     let _ = write!(
         out,
-        "<section aria-labelledby=\"workers\"><h2 id=\"workers\">Workers <span class=\"soft\">{} of {} at work</span></h2><table><thead><tr><th scope=\"col\">Worker</th><th scope=\"col\">Does</th><th class=\"n\" scope=\"col\">Batch</th><th class=\"n\" scope=\"col\">User</th></tr></thead><tbody>",
+        "<section aria-labelledby=\"workers\"><h2 id=\"workers\">Workers <span class=\"soft\">{} of {} at work</span></h2>",
         busy.len(),
         workers.len()
     );
+    if !busy.is_empty() {
+        at_work(out, &busy);
+    }
+    if !resting.is_empty() {
+        let rest = resting.len();
+        let wait = if rest == 1 { "waits" } else { "wait" };
+        let _ = write!(out, "<p class=\"soft\">{rest} {wait} for work.</p>");
+    }
+    others(out, activity);
+    out.push_str("</section>");
+}
+
+fn at_work(out: &mut String, busy: &[Seen]) {
+    out.push_str("<table><thead><tr><th scope=\"col\">Worker</th><th scope=\"col\">Does</th><th class=\"n\" scope=\"col\">Batch</th><th class=\"n\" scope=\"col\">User</th></tr></thead><tbody>");
     for seen in busy.iter().take(WORKERS) {
         let (batch, user) = seen.batch.unwrap_or_default();
         let _ = write!(
@@ -180,17 +186,7 @@ pub(super) fn workers(out: &mut String, activity: &Activity) {
             "<tr><td colspan=\"4\">and {more} more at work</td></tr>"
         );
     }
-    if !resting.is_empty() {
-        let rest = resting.len();
-        let wait = if rest == 1 { "waits" } else { "wait" };
-        let _ = write!(
-            out,
-            "<tr><td class=\"soft\" colspan=\"4\">{rest} {wait} for work</td></tr>"
-        );
-    }
     out.push_str("</tbody></table>");
-    others(out, activity);
-    out.push_str("</section>");
 }
 
 fn others(out: &mut String, activity: &Activity) {
