@@ -6,7 +6,7 @@ use crate::harness::{Api, Ran, Site};
 use std::process::Command;
 
 /// Every key of a single value: its name, a value that is allowed, and nonsense; as TOML writes them.
-const KEYS: [(&str, &str, &str); 52] = [
+const KEYS: [(&str, &str, &str); 53] = [
     ("database.path", "\"ferryd.db\"", "\"\""),
     ("database.durability", "\"full\"", "\"most\""),
     ("batch.size", "100000", "100001"),

@@ -42,7 +42,7 @@ pub(super) fn render(out: &mut String, metrics: &Metrics) {
     match top > 0.0 {
         true => picture(out, &points, top),
         false => out.push_str(
-            "<p class=\"soft\">The chart begins with the first delivery of this process.</p>",
+            "<p class=\"soft\">The chart begins some seconds after the first delivery of this process.</p>",
         ),
     }
     out.push_str("</section>");
@@ -65,10 +65,7 @@ fn picture(out: &mut String, points: &[f64], top: f64) {
 
 /// Records per second, the newest last. The slot that is not over yet would look like a drop.
 fn points(hour: &[u64]) -> Vec<f64> {
-    let over = match hour {
-        [over @ .., _] if !over.is_empty() => over,
-        only => only,
-    };
+    let over = hour.split_last().map_or(hour, |(_, over)| over);
     let mut points: Vec<f64> = over
         .rchunks(JOINED)
         .map(|slots| {
@@ -140,7 +137,8 @@ mod tests {
     fn the_slot_that_is_not_over_is_left_out_of_the_chart() {
         assert_eq!(points(&[30, 30, 30, 60, 60, 60, 1]), [3.0, 6.0]);
         assert_eq!(points(&[10, 60, 60, 60, 1]), [1.0, 6.0]);
-        assert_eq!(points(&[20]), [2.0, 2.0]);
+        assert_eq!(points(&[20, 1]), [2.0, 2.0]);
+        assert!(points(&[1]).is_empty());
     }
 
     #[test]

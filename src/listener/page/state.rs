@@ -117,8 +117,8 @@ fn held(view: &View, glance: &Glance, gate: &str) -> State {
         false => words::without_the_apis(reason),
     };
     let since = facts.gate_since.map(|since| view.now.after(since));
-    let since = since.map_or(String::new(), |since| format!("For {}: ", Span(since)));
-    let reason = format!("{since}{reason}");
+    let since = since.map_or(String::new(), |since| format!(", for {} now", Span(since)));
+    let reason = format!("{reason}{}{since}.", words::meaning(&reason));
     if gate == "paused" {
         let remedy = "`ferryd resume` lets it go on.";
         return State::new(Mood::Held, "Sending is paused", [reason.as_str(), remedy]);

@@ -18,6 +18,20 @@ pub(super) fn without_the_apis(reason: &str) -> String {
     }
 }
 
+/// What a status means when it holds all sending, for those that mean the same everywhere.
+pub(super) fn meaning(reason: &str) -> &'static str {
+    let meanings = [
+        ("HTTP 401", ", the API refuses the login"),
+        ("HTTP 403", ", the API refuses the login"),
+        ("HTTP 404", ", `api.url` seems wrong"),
+        ("HTTP 429", ", the API asks for a pause"),
+    ];
+    let mut told = meanings
+        .iter()
+        .filter(|(status, _)| reason.contains(status));
+    told.next().map_or("", |(_, meaning)| meaning)
+}
+
 /// Whether a message begins there: all that ferryd puts before one ends with a colon.
 fn is_begin(reason: &str, place: usize) -> bool {
     place == 0 || reason[..place].ends_with(": ")
