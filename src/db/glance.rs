@@ -22,10 +22,10 @@ const RECORDS: usize = 8;
 const OF_A_BATCH: usize = 2;
 
 /// Bytes of a column of a record.
-const CONTENT_BYTES: usize = 60;
+const CONTENT_BYTES: usize = 40;
 
 /// Columns of a record.
-const COLUMNS: usize = 8;
+const COLUMNS: usize = 6;
 
 /// The numbers.
 #[derive(Debug, Clone)]

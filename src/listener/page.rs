@@ -170,7 +170,7 @@ fn footer(out: &mut String, view: &View) {
         requests(out, &insight.metrics);
     }
     out.push_str(
-        "<span><a href=\"/metrics\">metrics</a> · <a href=\"/status.json\">status.json</a> · <a href=\"/healthz\">healthz</a> · <a href=\"/readyz\">readyz</a></span></footer>",
+        "<span><a href=\"metrics\">metrics</a> · <a href=\"status.json\">status.json</a> · <a href=\"healthz\">healthz</a> · <a href=\"readyz\">readyz</a></span></footer>",
     );
 }
 

@@ -12,7 +12,7 @@ use crate::text;
 const WORKERS: usize = 10;
 
 /// Bytes of a reason.
-const REASON_BYTES: usize = 160;
+const REASON_BYTES: usize = 120;
 
 /// The dead, which wait for an operator, and those that are sent again next.
 pub(super) fn failures(out: &mut String, view: &View, glance: &Glance) {
