@@ -15,7 +15,7 @@ use crate::time::Timestamp;
 const USERS: usize = 8;
 
 /// Batches of each kind that are looked at for records that failed.
-const BATCHES: i64 = 12;
+const BATCHES: i64 = 8;
 
 /// Records of each kind on the page, and of them those of one batch.
 const RECORDS: usize = 8;
@@ -95,13 +95,6 @@ pub struct Failed {
     pub content: Vec<(String, String)>,
 }
 
-/// A batch to look for them in.
-struct Batch {
-    id: i64,
-    user: i64,
-    due: Option<Timestamp>,
-}
-
 /// Reads the numbers.
 ///
 /// # Errors
@@ -121,21 +114,14 @@ pub fn glance(conn: &Connection, with_content: bool) -> rusqlite::Result<Glance>
     let mut users = top_users(&tx)?;
     let more_users = users.len() > USERS;
     users.truncate(USERS);
-    let mut with_dead = batches(&tx, include_str!("../../sql/look/page_dead_batches.sql"))?;
-    let failed_last = batches(&tx, include_str!("../../sql/look/page_failed_batches.sql"))?;
-    let known: Vec<i64> = with_dead.iter().map(|batch| batch.id).collect();
-    with_dead.extend(
-        failed_last
-            .into_iter()
-            .filter(|batch| !known.contains(&batch.id)),
-    );
-    let due = batches(&tx, include_str!("../../sql/look/page_due_batches.sql"))?;
+    let dead = include_str!("../../sql/look/page_dead_batches.sql");
+    let due = include_str!("../../sql/look/page_due_batches.sql");
     Ok(Glance {
         facts,
         users,
         more_users,
-        dead: failed(&tx, &with_dead, true, with_content)?,
-        retrying: failed(&tx, &due, false, with_content)?,
+        dead: failed(&tx, dead, true, with_content)?,
+        retrying: failed(&tx, due, false, with_content)?,
         userless: tx
             .prepare_cached(include_str!("../../sql/look/page_userless.sql"))?
             .query_row([], |row| row.get(0))?,
@@ -170,30 +156,35 @@ fn top_users(conn: &Connection) -> rusqlite::Result<Vec<User>> {
     users.collect()
 }
 
-fn batches(conn: &Connection, sql: &str) -> rusqlite::Result<Vec<Batch>> {
-    let mut statement = conn.prepare_cached(sql)?;
-    let batches = statement.query_map(named_params! {":batches": BATCHES}, |row| {
-        Ok(Batch {
-            id: row.get(0)?,
-            user: row.get(1)?,
-            due: time(row, 2)?,
-        })
-    })?;
-    batches.collect()
-}
-
-/// Records of these batches, `dead` ones or those that wait for a retry.
+/// Records of the batches that `batches` selects, `dead` ones or those that wait for a retry; and as far as there is room,
+/// others, for a batch in work may have some of both.
 fn failed(
     conn: &Connection,
-    batches: &[Batch],
+    batches: &str,
     dead: bool,
     with_content: bool,
 ) -> rusqlite::Result<Vec<Failed>> {
     let mut found = Vec::new();
-    for batch in batches {
-        found.append(&mut failed_of(conn, batch, dead)?);
-        if found.len() >= RECORDS {
-            break;
+    let mut batches = conn.prepare_cached(batches)?;
+    let mut of_batch = conn.prepare_cached(include_str!("../../sql/look/page_records.sql"))?;
+    let mut batches = batches.query(named_params! {":batches": BATCHES})?;
+    while let Some(batch) = batches.next()? {
+        let (id, due): (i64, Option<String>) = (batch.get(0)?, batch.get(1)?);
+        let named =
+            named_params! {":batch": id, ":due": due, ":dead": dead, ":records": OF_A_BATCH as i64};
+        for failed in of_batch.query_map(named, read_failed)? {
+            found.push(failed?);
+        }
+    }
+    let mut newest = conn.prepare_cached(include_str!("../../sql/look/page_newest.sql"))?;
+    let named = named_params! {":dead": dead, ":records": RECORDS as i64};
+    for failed in newest.query_map(named, read_failed)? {
+        let failed = failed?;
+        if found
+            .iter()
+            .all(|known: &Failed| known.record != failed.record)
+        {
+            found.push(failed);
         }
     }
     found.truncate(RECORDS);
@@ -205,22 +196,17 @@ fn failed(
     Ok(found)
 }
 
-fn failed_of(conn: &Connection, batch: &Batch, dead: bool) -> rusqlite::Result<Vec<Failed>> {
-    let mut statement = conn.prepare_cached(include_str!("../../sql/look/page_records.sql"))?;
-    let named = named_params! {":batch": batch.id, ":dead": dead, ":records": OF_A_BATCH as i64};
-    let records = statement.query_map(named, |row| {
-        Ok(Failed {
-            record: row.get("record_id")?,
-            user: batch.user,
-            batch: batch.id,
-            state: row.get("state")?,
-            attempts: row.get("attempts")?,
-            due: batch.due,
-            error: row.get::<_, Option<String>>("error")?.unwrap_or_default(),
-            content: Vec::new(),
-        })
-    })?;
-    records.collect()
+fn read_failed(row: &Row) -> rusqlite::Result<Failed> {
+    Ok(Failed {
+        record: row.get(0)?,
+        user: row.get::<_, Option<i64>>(1)?.unwrap_or_default(),
+        batch: row.get(2)?,
+        due: time(row, 3)?,
+        state: row.get(4)?,
+        attempts: row.get(5)?,
+        error: row.get::<_, Option<String>>(6)?.unwrap_or_default(),
+        content: Vec::new(),
+    })
 }
 
 /// The columns of a record; none when its owner has deleted it.

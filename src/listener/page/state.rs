@@ -118,7 +118,11 @@ fn held(view: &View, glance: &Glance, gate: &str) -> State {
     };
     let since = facts.gate_since.map(|since| view.now.after(since));
     let since = since.map_or(String::new(), |since| format!(", for {} now", Span(since)));
-    let reason = format!("{reason}{}{since}.", words::meaning(&reason));
+    let reason = format!(
+        "{}{}{since}.",
+        reason.trim_end_matches('.'),
+        words::meaning(&reason)
+    );
     if gate == "paused" {
         let remedy = "`ferryd resume` lets it go on.";
         return State::new(Mood::Held, "Sending is paused", [reason.as_str(), remedy]);

@@ -99,10 +99,10 @@ fn reason(view: &View, failed: &Failed) -> String {
 
 /// What becomes of a record that is not dead.
 fn fate(view: &View, failed: &Failed) -> String {
-    let due = failed.due.map(|due| due.after(view.now));
-    let due = match due {
+    let due = match failed.due.map(|due| due.after(view.now)) {
         Some(time) if !time.is_zero() => format!("again in {}", Span(time)),
-        _ => "again as soon as a worker is free".to_string(),
+        Some(_) => "again as soon as a worker is free".to_string(),
+        None => "again with its batch, which is in work".to_string(),
     };
     match failed.state.as_str() {
         "DEAD" => String::new(),
@@ -143,39 +143,44 @@ pub(super) fn users(out: &mut String, glance: &Glance) {
     out.push_str("</tbody></table></section>");
 }
 
-/// What the workers do; those that rest are counted.
+/// What the workers do; those that wait for others are counted.
 pub(super) fn workers(out: &mut String, activity: &Activity) {
-    let is_worker = |seen: &Seen| matches!(seen.role, Role::Worker(_));
-    let workers: Vec<Seen> = activity.seen().filter(is_worker).collect();
-    let (resting, busy): (Vec<Seen>, Vec<Seen>) = workers
-        .iter()
-        .partition(|seen| seen.doing == Doing::Resting);
+    let workers = activity.seen().filter_map(|seen| match seen.role {
+        Role::Worker(number) => Some((number, seen)),
+        _ => None,
+    });
+    let waits = |seen: &Seen| matches!(seen.doing, Doing::Resting | Doing::AtGate);
+    let (waiting, busy): (Vec<_>, Vec<_>) = workers.partition(|(_, seen)| waits(seen));
     let _ = write!(
         out,
         "<section aria-labelledby=\"workers\"><h2 id=\"workers\">Workers <span class=\"soft\">{} of {} at work</span></h2>",
         busy.len(),
-        workers.len()
+        busy.len() + waiting.len()
     );
     if !busy.is_empty() {
         at_work(out, &busy);
     }
-    if !resting.is_empty() {
-        let rest = resting.len();
-        let wait = if rest == 1 { "waits" } else { "wait" };
-        let _ = write!(out, "<p class=\"soft\">{rest} {wait} for work.</p>");
+    for (doing, words) in [(Doing::Resting, "for work"), (Doing::AtGate, "at the gate")] {
+        let count = waiting
+            .iter()
+            .filter(|(_, seen)| seen.doing == doing)
+            .count();
+        let wait = if count == 1 { "waits" } else { "wait" };
+        if count > 0 {
+            let _ = write!(out, "<p class=\"soft\">{count} {wait} {words}.</p>");
+        }
     }
     others(out, activity);
     out.push_str("</section>");
 }
 
-fn at_work(out: &mut String, busy: &[Seen]) {
-    out.push_str("<table><thead><tr><th scope=\"col\">Worker</th><th scope=\"col\">Does</th><th class=\"n\" scope=\"col\">Batch</th><th class=\"n\" scope=\"col\">User</th></tr></thead><tbody>");
-    for seen in busy.iter().take(WORKERS) {
+fn at_work(out: &mut String, busy: &[(u32, Seen)]) {
+    out.push_str("<table><thead><tr><th class=\"n\" scope=\"col\">Worker</th><th scope=\"col\">Does</th><th class=\"n\" scope=\"col\">Batch</th><th class=\"n\" scope=\"col\">User</th></tr></thead><tbody>");
+    for (number, seen) in busy.iter().take(WORKERS) {
         let (batch, user) = seen.batch.unwrap_or_default();
         let _ = write!(
             out,
-            "<tr><td>{}</td><td>{}</td><td class=\"n\">{batch}</td><td class=\"n\">{user}</td></tr>",
-            seen.role,
+            "<tr><td class=\"n\">{number}</td><td>{}</td><td class=\"n\">{batch}</td><td class=\"n\">{user}</td></tr>",
             doing(*seen)
         );
     }

@@ -125,6 +125,32 @@ fn a_closed_gate_is_told_without_what_the_api_repeats() {
 }
 
 #[test]
+fn what_failed_is_shown_also_while_its_batch_is_in_work_or_waits_at_the_gate() {
+    let api = Api::answering(|seen, _| match (seen.record, seen.time) {
+        (1, _) => Answer::status(422),
+        (2, 1) => Answer::status(503),
+        (2, _) => Answer::status(401),
+        _ => Answer::status(200),
+    });
+    let site = site(&api, "[retry]\ninterval = \"300ms\"\n");
+    site.import(7, 1..=4);
+    let daemon = site.daemon();
+    let held = |reply: &Reply| {
+        reply.body.contains("Sending is held") && reply.body.contains("Dead records")
+    };
+    let page = await_reply(&address(&daemon), "/", "the gate is closed", held).body;
+    assert_shows(
+        &page,
+        &[
+            "HTTP 401 Unauthorized, the API refuses the login, for ",
+            "1 7 1 1× HTTP 422 Unprocessable Entity",
+            "2 7 1 1× HTTP 503 Service Unavailable again with its batch, which is in work",
+            "Workers 0 of 10 at work 9 wait for work. 1 waits at the gate.",
+        ],
+    );
+}
+
+#[test]
 fn no_foreign_text_becomes_markup() {
     let (_api, site, daemon) = mixed("show_records = true\n");
     // Somebody who may write to the file writes what ferryd would have escaped.
