@@ -1,4 +1,4 @@
--- A probe in between does not make a closed gate closed anew.
+-- It is held since it was last open, however often it was probed or paused in between.
 UPDATE gate
-   SET since = CASE WHEN state IN ('closed', 'probing') AND :state IN ('closed', 'probing') THEN since ELSE :now END,
+   SET since = CASE WHEN (state = 'open') = (:state = 'open') THEN since ELSE :now END,
        state = :state, reason = :reason, probe_at = :probe_at
