@@ -148,7 +148,7 @@ impl Api {
 /// Imports into a new file and drains it for a little longer than the measurement.
 fn drain(directory: &Path, api: &Api, setting: &str, threads: u32) {
     let room = tempfile::tempdir_in(directory).expect("a directory");
-    let url = api.server.addr();
+    let url = api.server.addr().expect("it is TCP");
     let settings = format!(
         "[api]\nurl = \"http://{url}/records\"\n{setting}\n[workers]\nthreads = {threads}\n\
          [batch]\nsize = 100\n[retry]\ninterval = \"1s\"\nbackoff = 1.0\n"

@@ -17,6 +17,8 @@ pub enum Doing {
     AtGate,
     /// It waits for its turn: a rate, or the number of requests at a time, is limited.
     AwaitingTurn,
+    /// It waits until other workers are done with records before its own.
+    AwaitingOthers,
     /// It reads the file, and computes.
     Reading,
     /// A request is under way.
@@ -28,11 +30,12 @@ pub enum Doing {
 }
 
 impl Doing {
-    const ALL: [Doing; 8] = [
+    const ALL: [Doing; 9] = [
         Doing::Resting,
         Doing::Dozing,
         Doing::AtGate,
         Doing::AwaitingTurn,
+        Doing::AwaitingOthers,
         Doing::Reading,
         Doing::Sending,
         Doing::Recording,
@@ -45,6 +48,7 @@ impl Doing {
             Doing::Resting | Doing::Dozing => "waits for work",
             Doing::AtGate => "waits at the gate",
             Doing::AwaitingTurn => "waits for its turn",
+            Doing::AwaitingOthers => "waits for other workers",
             Doing::Reading => "reads records",
             Doing::Sending => "sends",
             Doing::Recording => "records outcomes",
@@ -133,6 +137,14 @@ impl Activity {
         }
     }
 
+    /// A thread that makes no progress and has no reason to wait, if there is one; no request takes longer than
+    /// `longest_request`.
+    pub fn stuck(&self, longest_request: Duration) -> Option<Seen> {
+        let writer = self.seen().next()?;
+        let mut threads = self.seen();
+        threads.find(|seen| seen.is_stuck(&writer, longest_request))
+    }
+
     /// All threads as they are seen now. One that changes at this moment may be seen half before and half after.
     pub fn seen(&self) -> impl Iterator<Item = Seen> + '_ {
         let now = self.start.elapsed().as_millis() as u64;
@@ -154,24 +166,34 @@ impl Activity {
     }
 }
 
-/// A thread that reads, or dozes, longer than this is stuck.
-const LONGEST_STEP: Duration = Duration::from_secs(60);
+/// What is done in a moment, or at the worst in the time of one long transaction of the writer, is over after this time.
+const LONGEST_STEP: Duration = Duration::from_secs(120);
 
-/// So is a writer whose transaction takes longer than this: the longest are those that count a large file anew.
+/// The longest transactions are those that count a large file anew.
 const LONGEST_TRANSACTION: Duration = Duration::from_secs(600);
 
+impl std::fmt::Display for Seen {
+    /// Such as `BatchProcessor-3 sends for 40 s`.
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let seconds = self.since.as_secs();
+        write!(f, "{} {} for {seconds} s", self.role, self.doing.words())
+    }
+}
+
 impl Seen {
-    /// Whether it makes no progress, and has no reason to wait; no request takes longer than `longest_request`.
-    pub fn is_stuck(&self, longest_request: Duration) -> bool {
+    /// Whether it makes no progress, and has no reason to wait; `writer` is the writer, as it is seen at the same time.
+    fn is_stuck(&self, writer: &Seen, longest_request: Duration) -> bool {
         let limit = match (self.doing, self.role) {
-            (Doing::Dozing | Doing::Reading, _) => LONGEST_STEP,
+            (Doing::Resting | Doing::AtGate | Doing::AwaitingTurn, _) => return false,
+            (Doing::AwaitingOthers | Doing::HeldUp, _) => return false,
             (Doing::Sending, _) => longest_request,
-            (Doing::Recording, Role::Writer) => LONGEST_TRANSACTION,
-            // Who waits for the writer is no more stuck than it is.
-            (Doing::Recording, _) => return false,
-            (Doing::Resting | Doing::AtGate | Doing::AwaitingTurn | Doing::HeldUp, _) => {
+            (Doing::Dozing, _) => LONGEST_STEP,
+            (Doing::Reading | Doing::Recording, Role::Writer) => LONGEST_TRANSACTION,
+            // They may wait for the writer, and it for the file, as the log says.
+            (Doing::Reading | Doing::Recording, _) if writer.doing != Doing::Resting => {
                 return false;
             }
+            (Doing::Reading | Doing::Recording, _) => LONGEST_STEP,
         };
         self.since > limit
     }
@@ -220,27 +242,46 @@ mod tests {
         );
     }
 
-    #[test]
-    fn a_thread_is_stuck_only_where_it_should_have_made_progress() {
-        let request = Duration::from_secs(30);
-        let long = Duration::from_secs(3600);
-        for doing in Doing::ALL {
-            let seen = |role, since| Seen {
-                role,
-                doing,
-                since,
-                batch: None,
-            };
-            let may_wait = matches!(
-                doing,
-                Doing::Resting | Doing::AtGate | Doing::AwaitingTurn | Doing::HeldUp
-            );
-            assert_eq!(seen(Role::Writer, long).is_stuck(request), !may_wait);
-            let worker = seen(Role::Worker(1), long);
-            let waits = may_wait || doing == Doing::Recording;
-            assert_eq!(worker.is_stuck(request), !waits, "{doing:?}");
-            assert!(!seen(Role::Timer, request).is_stuck(request), "{doing:?}");
+    const REQUEST: Duration = Duration::from_secs(200);
+    const LONG: Duration = Duration::from_secs(1000);
+
+    fn seen(role: Role, doing: Doing, since: Duration) -> Seen {
+        Seen {
+            role,
+            doing,
+            since,
+            batch: None,
         }
+    }
+
+    fn is_stuck(role: Role, doing: Doing, writer: Doing) -> bool {
+        let writer = seen(Role::Writer, writer, Duration::ZERO);
+        seen(role, doing, LONG).is_stuck(&writer, REQUEST)
+    }
+
+    #[test]
+    fn what_should_be_over_in_a_moment_is_stuck_after_a_while() {
+        use Doing::{Dozing, Reading, Recording, Resting, Sending};
+        for doing in [Reading, Recording, Sending, Dozing] {
+            assert!(is_stuck(Role::Worker(1), doing, Resting), "{doing:?}");
+        }
+        let writer = seen(Role::Writer, Recording, LONG);
+        assert!(writer.is_stuck(&writer, REQUEST));
+    }
+
+    #[test]
+    fn waiting_for_a_stated_reason_is_not_stuck() {
+        use Doing::{AtGate, AwaitingOthers, AwaitingTurn, HeldUp, Reading, Recording, Resting};
+        for doing in [Resting, AtGate, AwaitingTurn, AwaitingOthers, HeldUp] {
+            assert!(!is_stuck(Role::Worker(1), doing, Resting), "{doing:?}");
+        }
+        for writer in [HeldUp, Recording] {
+            assert!(!is_stuck(Role::Worker(1), Recording, writer), "{writer:?}");
+            assert!(!is_stuck(Role::Planner, Reading, writer), "{writer:?}");
+        }
+        let writer = seen(Role::Writer, Resting, LONG);
+        let sending = seen(Role::Worker(1), Doing::Sending, REQUEST);
+        assert!(!sending.is_stuck(&writer, REQUEST));
     }
 
     #[test]

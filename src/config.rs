@@ -219,6 +219,8 @@ pub struct Gate {
 pub struct Status {
     /// `None`: there is no listener.
     pub listen: Option<Listen>,
+    /// Whether the status page shows what is in records that failed, and what the API said about them.
+    pub show_records: bool,
 }
 
 /// Where the status listener is reached: on this machine only.

@@ -53,6 +53,8 @@ pub struct Insight {
     pub activity: Arc<Activity>,
     /// What was sent since the start.
     pub metrics: Arc<Metrics>,
+    /// What holds sending.
+    pub gate: Arc<Gate>,
     settings: Arc<Current>,
 }
 
@@ -60,8 +62,7 @@ impl Insight {
     /// A thread that makes no progress and has no reason to wait, if there is one.
     pub fn stuck(&self) -> Option<Seen> {
         let longest_request = self.settings.get().longest_request;
-        let mut threads = self.activity.seen();
-        threads.find(|seen| seen.is_stuck(longest_request))
+        self.activity.stuck(longest_request)
     }
 }
 
@@ -95,7 +96,7 @@ impl Daemon {
     pub fn start(config: &Config, scope: Scope, stop: &Stop) -> anyhow::Result<Daemon> {
         let workers = config.workers.threads;
         let settings = Settings::new(config)?;
-        limits::make_room_for_files(file::readers_for(workers), workers)?;
+        limits::make_room_for_files(file::readers_for(workers), workers, guests(config))?;
         let file = file::open(config, &settings, stop)?;
         let readers = file.readers;
 
@@ -207,6 +208,7 @@ impl Daemon {
             readers: self.readers.clone(),
             activity: self.shared.activity.clone(),
             metrics: self.shared.metrics.clone(),
+            gate: self.shared.gate.clone(),
             settings: self.shared.settings.clone(),
         }
     }
@@ -277,6 +279,14 @@ impl Daemon {
         }
         freed.context("batches could not be freed; the next start does it")?;
         Ok(())
+    }
+}
+
+/// Files that the status listener may open.
+fn guests(config: &Config) -> u64 {
+    match config.status.listen {
+        Some(_) => limits::OF_THE_LISTENER,
+        None => 0,
     }
 }
 

@@ -8,6 +8,7 @@ pub mod ballast;
 pub mod batches;
 pub mod claims;
 pub mod fault;
+pub mod glance;
 pub mod holders;
 pub mod place;
 pub mod pool;

@@ -12,6 +12,7 @@ use crate::import::BadLine;
 use crate::init::CannotCreate;
 use crate::journal::BadJournal;
 use crate::limits::TooFewFiles;
+use crate::listener::DoorError;
 use crate::lock::LockError;
 use rusqlite::ErrorCode;
 
@@ -135,6 +136,17 @@ fn code_of(cause: &(dyn std::error::Error + 'static)) -> Option<u8> {
             LockError::Held { .. } => HELD,
             LockError::Lost { .. } => DATA,
             LockError::Io { source, .. } => match of_io(source) {
+                PERMISSION => PERMISSION,
+                _ => CANNOT_CREATE,
+            },
+        });
+    }
+    if let Some(error) = cause.downcast_ref::<DoorError>() {
+        return Some(match error {
+            DoorError::Address { source, .. } => of_io(source),
+            DoorError::Taken(_) => IO,
+            DoorError::NoSocket(_) => CANNOT_CREATE,
+            DoorError::Socket { source, .. } => match of_io(source) {
                 PERMISSION => PERMISSION,
                 _ => CANNOT_CREATE,
             },

@@ -292,6 +292,11 @@ impl Gate {
         self.unlock(hold);
     }
 
+    /// The fault of this machine that holds all sending, while it lasts.
+    pub fn local_fault(&self) -> Option<String> {
+        self.lock().local_fault.clone()
+    }
+
     /// `pause` and `resume`. Resuming also probes a closed gate at once.
     pub fn set_paused(&self, paused: bool) {
         let mut hold = self.lock();

@@ -40,7 +40,7 @@
 //! Told by all threads, for whoever looks from beside: [`activity`], [`metrics`].
 //! Edges: [`cli`], [`config`], [`run`](mod@run), [`drain`], [`import`], [`status`], [`failures`], [`batches`],
 //! [`listing`], [`check`], [`preview`], [`explain`], [`operate`], [`init`], [`demo`], [`receiver`], [`journal`],
-//! [`audit`], [`server`], [`progress`], [`terminal`], [`screen`], [`output`], [`stderr`], [`logging`], [`systemd`], [`exit`].
+//! [`audit`], [`server`], [`listener`], [`progress`], [`terminal`], [`screen`], [`output`], [`stderr`], [`logging`], [`systemd`], [`exit`].
 //!
 //! Dependencies point from edges to threads, to storage and delivery, to the domain, and never back.
 
@@ -66,6 +66,7 @@ pub mod init;
 pub mod journal;
 pub mod limits;
 pub mod line;
+pub mod listener;
 pub mod listing;
 pub mod lock;
 pub mod logging;

@@ -12,6 +12,12 @@ const OF_A_READER: u64 = 2;
 /// counted), and some for a name lookup or the system's certificates.
 const OF_THE_REST: u64 = 20;
 
+/// The status listener: its socket, its readers and its connections, one of them on the way.
+pub const OF_THE_LISTENER: u64 = 1 + 2 * OF_A_READER + LISTENER_CONNECTIONS as u64 + 1;
+
+/// Connections that the status listener takes at a time.
+pub const LISTENER_CONNECTIONS: usize = 16;
+
 /// The process may not open enough files.
 #[derive(Debug, thiserror::Error)]
 #[error(
@@ -34,12 +40,13 @@ pub struct NoThread {
     pub source: std::io::Error,
 }
 
-/// Makes sure that the process may open as many files as it needs, as far as it may raise its limit itself.
+/// Makes sure that the process may open as many files as it needs, as far as it may raise its limit itself. `others`
+/// are those of an edge that is there only when it is asked for.
 ///
 /// # Errors
 /// When there would be too few even without the workers' connections.
-pub fn make_room_for_files(readers: u32, workers: u32) -> Result<(), TooFewFiles> {
-    let need = OF_THE_REST + OF_A_READER * u64::from(readers);
+pub fn make_room_for_files(readers: u32, workers: u32, others: u64) -> Result<(), TooFewFiles> {
+    let need = OF_THE_REST + OF_A_READER * u64::from(readers) + others;
     let wanted = need + u64::from(workers);
     let limit = raise_to(wanted);
     if limit < need {

@@ -84,6 +84,7 @@ impl Default for Options {
 
 /// A running receiver; it stops when dropped.
 pub struct Receiver {
+    addr: SocketAddr,
     server: Server,
     tally: Arc<Mutex<Tally>>,
     printer: Option<Arc<Printer>>,
@@ -133,6 +134,7 @@ impl Receiver {
             }
         };
         Ok(Receiver {
+            addr: listener.local_addr()?,
             server: Server::start_with(listener, handler, limits, tls)?,
             tally,
             printer,
@@ -141,7 +143,7 @@ impl Receiver {
 
     /// The address it listens on.
     pub fn addr(&self) -> SocketAddr {
-        self.server.addr()
+        self.addr
     }
 
     /// What has been received up to now.

@@ -1,14 +1,18 @@
 //! `ferryd run`: the daemon in the foreground, until a signal or a failure it cannot repair.
 
 use crossbeam_channel::select;
+use std::path::Path;
 use std::time::Duration;
 
 use crate::config::{Config, ConfigError, Loaded};
 use crate::daemon::Daemon;
 use crate::db::batches::Scope;
 use crate::exit;
+use crate::listener::Listener;
+use crate::lock::{InstanceLock, LockError};
 use crate::logging;
 use crate::signals::Told;
+use crate::stop::Stop;
 use crate::systemd::Systemd;
 
 /// How often lines that were left out of the log are summed up when no others come.
@@ -21,11 +25,10 @@ const REPEATS_EVERY: Duration = Duration::from_secs(5);
 pub fn run(told: &Told, read: impl Fn() -> Result<Loaded, ConfigError>) -> anyhow::Result<()> {
     let mut config = read()?.config;
     let systemd = Systemd::starting()?;
+    let listener = open_listener(&config, &told.stop)?;
     let daemon = Daemon::start(&config, Scope::default(), &told.stop)?;
-    if config.status.listen.is_some() {
-        log::warn!(
-            "status.listen is set, but this version has no status listener; look with `ferryd status`."
-        );
+    if let Some(listener) = &listener {
+        show(listener, &daemon);
     }
     log::info!(
         "Ready. database={} api={} workers={} pid={}",
@@ -42,7 +45,12 @@ pub fn run(told: &Told, read: impl Fn() -> Result<Loaded, ConfigError>) -> anyho
             recv(told.reload) -> _ => {
                 systemd.reloading();
                 match reload(&daemon, &config, &read) {
-                    Ok(new) => config = new,
+                    Ok(new) => {
+                        if let Some(listener) = &listener {
+                            listener.follow(&new);
+                        }
+                        config = new;
+                    }
                     Err(error) => refuse(&error),
                 }
                 systemd.reloaded();
@@ -59,6 +67,37 @@ pub fn run(told: &Told, read: impl Fn() -> Result<Loaded, ConfigError>) -> anyho
     stopped?;
     log::info!("Stopped.");
     Ok(())
+}
+
+/// Before anything is sent, so that an address that cannot be had is found out at once.
+fn open_listener(config: &Config, stop: &Stop) -> anyhow::Result<Option<Listener>> {
+    let listener = match Listener::open(config, stop) {
+        Ok(listener) => listener,
+        // Most likely another ferryd has it, which works on the same file; then that is the error that tells more.
+        Err(error) => return Err(held(&config.database.path).map_or(error, Into::into)),
+    };
+    if let Some(listener) = &listener {
+        log::info!("Status listener. address={}", listener.shown());
+    }
+    Ok(listener)
+}
+
+fn held(database: &Path) -> Option<LockError> {
+    // A lock without a database would look like a database that is lost.
+    if !database.exists() {
+        return None;
+    }
+    let taken = InstanceLock::take(database).err();
+    taken.filter(|error| matches!(error, LockError::Held { .. }))
+}
+
+/// What the listener lacks is no reason to deliver nothing.
+fn show(listener: &Listener, daemon: &Daemon) {
+    if let Err(error) = listener.show(daemon.insight()) {
+        log::error!(
+            "The status listener cannot read the file, and says that ferryd starts until it is restarted: {error}."
+        );
+    }
 }
 
 /// Lets a new configuration take effect and returns it, as far as it needs no restart.

@@ -1,7 +1,8 @@
 //! A small HTTP/1.1 server: for the receiver, the demo, the tests and the status listener.
 //!
-//! One thread accepts, one thread serves each connection; a handler answers on the connection's
-//! own thread and may sleep there ([`Request::sleep`]). [`Answer`] can also misbehave on purpose.
+//! It listens on TCP or on a Unix socket. One thread accepts, one thread serves each connection; a
+//! handler answers on the connection's own thread and may sleep there ([`Request::sleep`]).
+//! [`Answer`] can also misbehave on purpose.
 //!
 //! Invariants: a client can hold a connection no longer than [`Limits`] say, however slowly it
 //! drips; nothing a client sends ends the accept thread; after [`Server::stop`] nothing listens.
@@ -13,6 +14,7 @@ mod body;
 mod connection;
 mod request;
 mod secured;
+mod socket;
 mod stop;
 #[cfg(test)]
 mod tests;
@@ -20,21 +22,25 @@ mod wire;
 
 pub use answer::Answer;
 pub use request::Request;
+pub use socket::Listener;
 
-use std::collections::HashMap;
+use std::collections::BTreeMap;
 use std::io;
-use std::net::{Shutdown, SocketAddr, TcpListener, TcpStream};
-use std::sync::{Arc, Condvar, Mutex};
+use std::net::{Shutdown, SocketAddr};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread::{self, JoinHandle};
 use std::time::Duration;
 
 use rustls::ServerConfig;
+use socket::Stream;
 use stop::{Stop, lock};
 
-/// Handlers are shallow; a thousand of them should cost little.
-const STACK_BYTES: usize = 128 * 1024;
+/// Handlers are shallow, but for one that asks SQLite; a thousand of them should cost little.
+const STACK_BYTES: usize = 256 * 1024;
 /// Rest after a failed accept (no file descriptors, no memory): time for others to give some back.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
+/// How long a new connection waits for the end of an old one, see [`Crowd::EndOldest`].
+const CROWD_PATIENCE: Duration = Duration::from_millis(50);
 /// How long [`Server::stop`] lets answers go out before it cuts the connections.
 const STOP_GRACE: Duration = Duration::from_millis(500);
 /// How long [`Server::stop`] then waits for the handlers.
@@ -43,8 +49,10 @@ const STOP_PATIENCE: Duration = Duration::from_millis(1500);
 /// What one server grants its clients.
 #[derive(Debug, Clone)]
 pub struct Limits {
-    /// Connections at a time; further ones are closed at once.
+    /// Connections at a time.
     pub connections: usize,
+    /// What becomes of a further one.
+    pub crowd: Crowd,
     /// Bytes of a request's body; a longer one is answered 413.
     pub body: usize,
     /// Time for a whole request to come in, from its first byte, else 408; and the same again for
@@ -54,10 +62,20 @@ pub struct Limits {
     pub idle: Duration,
 }
 
+/// What is done when there are as many connections as there may be.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Crowd {
+    /// A further one is closed at once.
+    Refuse,
+    /// The oldest one is ended for it: clients that hold theirs for long cannot keep others out.
+    EndOldest,
+}
+
 impl Default for Limits {
     fn default() -> Limits {
         Limits {
             connections: 2048,
+            crowd: Crowd::Refuse,
             body: 1024 * 1024,
             transfer: Duration::from_secs(10),
             idle: Duration::from_secs(60),
@@ -67,16 +85,18 @@ impl Default for Limits {
 
 /// A running server; it stops when dropped.
 pub struct Server {
-    addr: SocketAddr,
+    addr: Option<SocketAddr>,
     shared: Arc<Shared>,
     /// `None` once stopped.
     accepting: Option<Accepting>,
 }
 
 struct Accepting {
-    listener: Arc<TcpListener>,
+    listener: Arc<Listener>,
     thread: JoinHandle<()>,
 }
+
+type OpenOnes<'a> = MutexGuard<'a, BTreeMap<u64, Arc<Stream>>>;
 
 type Handler = dyn Fn(&Request) -> Answer + Send + Sync;
 
@@ -87,7 +107,8 @@ struct Shared {
     /// `None`: connections are not encrypted.
     tls: Option<Arc<ServerConfig>>,
     stop: Arc<Stop>,
-    open: Mutex<HashMap<u64, Arc<TcpStream>>>,
+    /// By the order in which they came.
+    open: Mutex<BTreeMap<u64, Arc<Stream>>>,
     closed: Condvar,
 }
 
@@ -97,7 +118,7 @@ impl Server {
     /// A handler that panics costs its own connection only. Fails when the listener has no address
     /// or when no thread can be had.
     pub fn start(
-        listener: TcpListener,
+        listener: impl Into<Listener>,
         handler: impl Fn(&Request) -> Answer + Send + Sync + 'static,
         limits: Limits,
     ) -> io::Result<Server> {
@@ -107,14 +128,14 @@ impl Server {
     /// As [`Server::start`]; with `tls`, every connection begins with a handshake, for which a client has
     /// [`Limits::transfer`].
     pub fn start_with(
-        listener: TcpListener,
+        listener: impl Into<Listener>,
         handler: impl Fn(&Request) -> Answer + Send + Sync + 'static,
         limits: Limits,
         tls: Option<Arc<ServerConfig>>,
     ) -> io::Result<Server> {
-        listener.set_nonblocking(false)?;
-        let addr = listener.local_addr()?;
-        let listener = Arc::new(listener);
+        let listener: Arc<Listener> = Arc::new(listener.into());
+        listener.wait_for_clients()?;
+        let addr = listener.addr()?;
         let shared = Arc::new(Shared {
             handler: Box::new(handler),
             limits,
@@ -134,8 +155,8 @@ impl Server {
         })
     }
 
-    /// The address it listens on, with the real port where port 0 was asked for.
-    pub fn addr(&self) -> SocketAddr {
+    /// The address it listens on, with the real port where port 0 was asked for; a Unix socket has none.
+    pub fn addr(&self) -> Option<SocketAddr> {
         self.addr
     }
 
@@ -163,12 +184,14 @@ impl Drop for Server {
 }
 
 /// The accept thread. Errors are reported once in a row.
-fn accept(listener: &TcpListener, shared: &Arc<Shared>) {
+fn accept(listener: &Listener, shared: &Arc<Shared>) {
     let mut failing = false;
+    let mut id = 0;
     while !shared.stop.is_set() {
+        id += 1;
         match listener
             .accept()
-            .and_then(|(stream, _)| shared.admit(stream))
+            .and_then(|stream| shared.admit(stream, id))
         {
             Ok(()) => failing = false,
             // The client went away while it stood in the queue.
@@ -186,18 +209,15 @@ fn accept(listener: &TcpListener, shared: &Arc<Shared>) {
 
 impl Shared {
     /// Gives a connection its thread, or closes it when there are too many.
-    fn admit(self: &Arc<Shared>, stream: TcpStream) -> io::Result<()> {
+    fn admit(self: &Arc<Shared>, stream: Stream, id: u64) -> io::Result<()> {
         let stream = Arc::new(stream);
-        let id = {
-            let mut open = lock(&self.open);
+        {
+            let mut open = self.make_room(lock(&self.open));
             if open.len() >= self.limits.connections {
                 return Ok(());
             }
-            // The stream's address is unique among the open ones.
-            let id = Arc::as_ptr(&stream) as u64;
             open.insert(id, Arc::clone(&stream));
-            id
-        };
+        }
         let entry = Entry {
             shared: Arc::clone(self),
             stream,
@@ -208,6 +228,20 @@ impl Shared {
             connection::serve(&entry.shared, &entry.stream)
         })
         .map(drop)
+    }
+
+    /// Ends the oldest connection where there are too many and a new one comes before it, and waits a moment for its
+    /// thread to see that.
+    fn make_room<'a>(&self, open: OpenOnes<'a>) -> OpenOnes<'a> {
+        if self.limits.crowd == Crowd::Refuse || open.len() < self.limits.connections {
+            return open;
+        }
+        for stream in open.values().take(1) {
+            let _ = stream.shutdown(Shutdown::Both);
+        }
+        let full = |open: &mut BTreeMap<_, _>| open.len() >= self.limits.connections;
+        let waited = self.closed.wait_timeout_while(open, CROWD_PATIENCE, full);
+        waited.unwrap_or_else(PoisonError::into_inner).0
     }
 
     /// Shuts all connections down in one way and waits for their threads, `patience` at most.
@@ -227,7 +261,7 @@ impl Shared {
 /// A connection's place in the table of open ones, given back on drop, also in a panic.
 struct Entry {
     shared: Arc<Shared>,
-    stream: Arc<TcpStream>,
+    stream: Arc<Stream>,
     id: u64,
 }
 

@@ -169,14 +169,9 @@ fn notify(states: &[NotifyState]) {
 }
 
 fn name_stuck(seen: &Seen, is_confirmed: bool) -> String {
-    let what = format!(
-        "{} is stuck: it {} for {} s",
-        seen.role,
-        seen.doing.words(),
-        seen.since.as_secs()
-    );
+    let what = format!("Stuck: the thread {seen}");
     if is_confirmed {
-        log::error!("A thread is stuck, and the watchdog is not fed any more: {what}.");
+        log::error!("A thread is stuck, and the watchdog is not fed any more: {seen}.");
     }
     what
 }

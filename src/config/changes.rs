@@ -3,12 +3,13 @@
 use super::Config;
 
 /// Keys that are read at the start alone: the file, the threads and the listener are made of them.
-const OF_THE_START: [&str; 5] = [
+const OF_THE_START: [&str; 6] = [
     "database.path",
     "database.durability",
     "workers.threads",
     "workers.queue",
     "status.listen",
+    "status.show_records",
 ];
 
 /// Puts the key of each field that differs into a list; a key is the field's path, unless it is given.
@@ -48,7 +49,7 @@ impl Config {
             "api.max_in_flight" = api.pace.max_in_flight, "api.concurrency" = api.pace.adaptive,
             api.compress, api.user_agent,
             gate.failures, gate.probe_interval,
-            status.listen,
+            status.listen, status.show_records,
             shutdown.grace,
         ]
     }

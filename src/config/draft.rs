@@ -255,7 +255,10 @@ fn blank() -> Config {
             failures: 0,
             probe_interval: Duration::ZERO,
         },
-        status: Status { listen: None },
+        status: Status {
+            listen: None,
+            show_records: false,
+        },
         shutdown: Shutdown {
             grace: Duration::ZERO,
         },

@@ -372,6 +372,13 @@ pub(super) static KEYS: &[Key] = &[
         set: One(|config, given| listen(given).map(|listen| config.status.listen = listen)),
     },
     Key {
+        name: "status.show_records",
+        help: "true: the status page also shows what is in records that failed, and what the API said\n\
+               about them.",
+        initial: Default("false"),
+        set: One(|config, given| boolean(given).map(|on| config.status.show_records = on)),
+    },
+    Key {
         name: "shutdown.grace",
         help: "How long requests in flight may go on when ferryd stops.",
         initial: Default(r#""10s""#),

@@ -256,9 +256,8 @@ impl Desk {
     /// Tries again while the fault may end by itself and the process may wait for it.
     fn commit_when_possible(&mut self, group: &mut [Box<dyn Task>]) -> Result<(), WriteError> {
         let start = Instant::now();
-        let mut warned = false;
+        let (mut warned, mut held_up) = (false, false);
         loop {
-            self.note(Doing::Recording);
             let error = match self.commit(group) {
                 Ok(()) => {
                     if warned {
@@ -283,7 +282,10 @@ impl Desk {
                     advice()
                 );
             }
-            self.note(Doing::HeldUp);
+            // Once, so that it can be seen how long it lasts.
+            if !std::mem::replace(&mut held_up, true) {
+                self.note(Doing::HeldUp);
+            }
             let deadline = self.deadline.recv_timeout(RETRY_PAUSE);
             if deadline == Err(RecvTimeoutError::Disconnected) {
                 return Err(WriteError::GivenUp(advice()));

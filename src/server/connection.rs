@@ -1,11 +1,11 @@
 //! The life of one connection: request, answer, request, answer, until one side has enough.
 
-use std::net::TcpStream;
 use std::sync::Arc;
 use std::time::Duration;
 
 use super::answer::{Answer, Whole, asks_to_close};
 use super::request::Request;
+use super::socket::Stream;
 use super::wire::{Fault, Wire};
 use super::{Shared, stop::Stop};
 
@@ -13,7 +13,7 @@ use super::{Shared, stop::Stop};
 const OUT_KEPT: usize = 64 * 1024;
 
 /// Serves until the connection is over. Errors end it silently: the client has seen them too.
-pub(super) fn serve(shared: &Shared, stream: &TcpStream) {
+pub(super) fn serve(shared: &Shared, stream: &Stream) {
     let Ok(mut wire) = Wire::new(stream, shared.limits.transfer, shared.tls.clone()) else {
         return;
     };

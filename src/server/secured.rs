@@ -4,11 +4,11 @@
 //! the last byte that dripped in.
 
 use std::io::{self, ErrorKind, Read, Write};
-use std::net::TcpStream;
 use std::sync::Arc;
 
 use rustls::{ServerConfig, ServerConnection, Stream};
 
+use super::socket::Stream as Socket;
 use super::wire::{Deadline, retry};
 
 /// A connection whose handshake is done.
@@ -17,7 +17,7 @@ pub(super) struct Secured(Box<ServerConnection>);
 impl Secured {
     /// Makes the handshake.
     pub(super) fn begin(
-        stream: &TcpStream,
+        stream: &Socket,
         tls: Arc<ServerConfig>,
         deadline: Deadline,
     ) -> io::Result<Secured> {
@@ -33,7 +33,7 @@ impl Secured {
     /// What a read of a socket gives: 0 at the end of the connection.
     pub(super) fn read(
         &mut self,
-        stream: &TcpStream,
+        stream: &Socket,
         into: &mut [u8],
         deadline: Deadline,
     ) -> io::Result<usize> {
@@ -43,7 +43,7 @@ impl Secured {
     /// Sends all of `bytes`.
     pub(super) fn write(
         &mut self,
-        stream: &TcpStream,
+        stream: &Socket,
         bytes: &[u8],
         deadline: Deadline,
     ) -> io::Result<()> {
@@ -54,7 +54,7 @@ impl Secured {
     }
 
     /// Says that nothing more comes, so that the client can tell the end from a cut (RFC 8446, 6.1).
-    pub(super) fn end(&mut self, stream: &TcpStream, deadline: Deadline) {
+    pub(super) fn end(&mut self, stream: &Socket, deadline: Deadline) {
         self.0.send_close_notify();
         // A client that is gone needs no farewell.
         let _ = self.0.complete_io(&mut Timed { stream, deadline });
@@ -63,14 +63,14 @@ impl Secured {
 
 /// A socket on which all reads and writes together have until the deadline.
 struct Timed<'a> {
-    stream: &'a TcpStream,
+    stream: &'a Socket,
     deadline: Deadline,
 }
 
 impl Read for Timed<'_> {
     fn read(&mut self, into: &mut [u8]) -> io::Result<usize> {
         let left = self.deadline.left().ok_or(ErrorKind::TimedOut)?;
-        self.stream.set_read_timeout(Some(left))?;
+        self.stream.set_read_timeout(left)?;
         retry(|| (&*self.stream).read(into))
     }
 }
@@ -78,7 +78,7 @@ impl Read for Timed<'_> {
 impl Write for Timed<'_> {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
         let left = self.deadline.left().ok_or(ErrorKind::TimedOut)?;
-        self.stream.set_write_timeout(Some(left))?;
+        self.stream.set_write_timeout(left)?;
         retry(|| (&*self.stream).write(bytes))
     }
 

@@ -5,7 +5,7 @@ mod lifetime;
 mod misbehaviour;
 
 use std::io::{Read, Write};
-use std::net::TcpStream;
+use std::net::{TcpListener, TcpStream};
 use std::time::{Duration, Instant};
 
 use super::*;
@@ -40,7 +40,7 @@ struct Client(TcpStream);
 
 impl Client {
     fn connect(server: &Server) -> Client {
-        let stream = TcpStream::connect(server.addr()).unwrap();
+        let stream = TcpStream::connect(server.addr().unwrap()).unwrap();
         stream.set_read_timeout(Some(PATIENCE)).unwrap();
         stream.set_write_timeout(Some(PATIENCE)).unwrap();
         Client(stream)

@@ -4,13 +4,14 @@
 //! bare request that comes in one piece costs one read and no other system call.
 
 use std::io::{self, ErrorKind, Read, Write};
-use std::net::{Shutdown, TcpStream};
+use std::net::Shutdown;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use rustls::ServerConfig;
 
 use super::secured::Secured;
+use super::socket::Stream;
 
 /// The head of a request, and any other element that must be seen whole, fits in here.
 const BUFFER_MAX: usize = 16 * 1024;
@@ -47,7 +48,7 @@ impl Deadline {
 }
 
 pub(super) struct Wire<'a> {
-    stream: &'a TcpStream,
+    stream: &'a Stream,
     secured: Option<Secured>,
     data: Vec<u8>,
     start: usize,
@@ -60,13 +61,13 @@ pub(super) struct Wire<'a> {
 impl<'a> Wire<'a> {
     /// Over TLS, the handshake is done, or this fails.
     pub(super) fn new(
-        stream: &'a TcpStream,
+        stream: &'a Stream,
         transfer: Duration,
         tls: Option<Arc<ServerConfig>>,
     ) -> io::Result<Wire<'a>> {
         let transfer = transfer.max(Duration::from_millis(1));
-        stream.set_nodelay(true)?;
-        stream.set_write_timeout(Some(transfer))?;
+        stream.set_nodelay()?;
+        stream.set_write_timeout(transfer)?;
         let secured = tls.map(|tls| Secured::begin(stream, tls, Deadline::after(transfer)));
         Ok(Wire {
             stream,
@@ -135,7 +136,7 @@ impl<'a> Wire<'a> {
             Some(secured) => secured.read(self.stream, free, Deadline::after(patience))?,
             None => {
                 if patience != self.patience {
-                    self.stream.set_read_timeout(Some(patience))?;
+                    self.stream.set_read_timeout(patience)?;
                     self.patience = patience;
                 }
                 retry(|| (&*self.stream).read(free))?
@@ -157,10 +158,10 @@ impl<'a> Wire<'a> {
         }
         while sent < bytes.len() {
             let left = deadline.left().ok_or(ErrorKind::TimedOut)?;
-            self.stream.set_write_timeout(Some(left))?;
+            self.stream.set_write_timeout(left)?;
             sent += self.write_some(&bytes[sent..])?;
         }
-        self.stream.set_write_timeout(Some(self.transfer))
+        self.stream.set_write_timeout(self.transfer)
     }
 
     fn write_some(&self, bytes: &[u8]) -> io::Result<usize> {

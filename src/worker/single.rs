@@ -95,7 +95,7 @@ impl<'a> Place<'a> {
             stretch,
             ..
         } = *self;
-        shared.activity.note(role, Doing::Recording);
+        shared.activity.note(role, Doing::AwaitingOthers);
         if !stretch.await_room(&shared.gate) {
             return false;
         }

@@ -56,7 +56,7 @@ impl Place {
         };
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let server = Server::start(listener, handler, Limits::default()).unwrap();
-        let url = format!("http://{}/", server.addr());
+        let url = format!("http://{}/", server.addr().unwrap());
         config.workers.threads = 1;
         let pace = Pace::new(&config.api.pace, 1);
         config.api.url = Some(url);

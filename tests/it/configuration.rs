@@ -6,7 +6,7 @@ use crate::harness::{Api, Ran, Site};
 use std::process::Command;
 
 /// Every key of a single value: its name, a value that is allowed, and nonsense; as TOML writes them.
-const KEYS: [(&str, &str, &str); 52] = [
+const KEYS: [(&str, &str, &str); 53] = [
     ("database.path", "\"ferryd.db\"", "\"\""),
     ("database.durability", "\"full\"", "\"most\""),
     ("batch.size", "100000", "100001"),
@@ -68,6 +68,7 @@ const KEYS: [(&str, &str, &str); 52] = [
         "\"unix:/run/ferryd/status.sock\"",
         "\"0.0.0.0:9464\"",
     ),
+    ("status.show_records", "true", "\"maybe\""),
     ("shutdown.grace", "\"0s\"", "\"long\""),
     // The two tables have no variable; here as one entry each.
     ("api.headers.X-Team", "\"red\"", "\"a\\nb\""),

@@ -16,6 +16,7 @@ mod gate;
 mod harness;
 mod hostile;
 mod import;
+mod listener;
 mod listing;
 mod login;
 mod manners;

@@ -93,7 +93,10 @@ fn contract() -> Config {
             failures: 20,
             probe_interval: Duration::from_secs(30),
         },
-        status: Status { listen: None },
+        status: Status {
+            listen: None,
+            show_records: false,
+        },
         shutdown: Shutdown {
             grace: Duration::from_secs(10),
         },

@@ -88,7 +88,7 @@ fn connections_over_the_limit_are_closed_at_once() {
 #[test]
 fn stop_ends_idle_connections_and_the_listener() {
     let mut server = echo();
-    let addr = server.addr();
+    let addr = server.addr().unwrap();
     let mut client = Client::connect(&server);
     client.send(GET);
     client.until("]");
@@ -209,4 +209,48 @@ fn a_request_in_plain_text_gets_no_answer_from_a_server_that_speaks_tls() {
     let mut answer = Vec::new();
     let _ = client.0.read_to_end(&mut answer);
     assert!(!answer.starts_with(b"HTTP"), "{answer:?}");
+}
+
+#[test]
+fn the_oldest_connection_makes_room_for_a_new_one_where_the_limits_say_so() {
+    let server = echo_within(Limits {
+        connections: 2,
+        crowd: Crowd::EndOldest,
+        ..Limits::default()
+    });
+    let [mut oldest, mut kept] = [Client::connect(&server), Client::connect(&server)];
+    for client in [&mut oldest, &mut kept] {
+        client.send(GET);
+        client.until("]");
+    }
+    let mut new = Client::connect(&server);
+    new.send(GET);
+    new.until("]");
+    assert!(oldest.is_closed_silently());
+    kept.send(GET);
+    kept.until("]");
+    assert!(lock(&server.shared.open).len() <= 2);
+}
+
+#[test]
+fn clients_of_a_unix_socket_are_served_alike() {
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("s.sock");
+    let listener = std::os::unix::net::UnixListener::bind(&path).unwrap();
+    let handler = |request: &Request| Answer::text(200, request.target());
+    let mut server = Server::start(listener, handler, hasty()).unwrap();
+    assert_eq!(server.addr(), None);
+    let mut client = std::os::unix::net::UnixStream::connect(&path).unwrap();
+    client.set_read_timeout(Some(PATIENCE)).unwrap();
+    let request = "GET /a HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n";
+    client.write_all(request.as_bytes()).unwrap();
+    let mut answer = String::new();
+    client.read_to_string(&mut answer).unwrap();
+    assert!(answer.ends_with("\r\n\r\n/a"), "{answer}");
+    // One that says nothing is given up, and the stop wakes the accept thread.
+    let mut silent = std::os::unix::net::UnixStream::connect(&path).unwrap();
+    silent.set_read_timeout(Some(PATIENCE)).unwrap();
+    assert_eq!(silent.read(&mut [0]).unwrap(), 0);
+    server.stop();
+    assert!(std::os::unix::net::UnixStream::connect(&path).is_err());
 }

@@ -254,18 +254,6 @@ fn api_proxy_decides_who_is_asked_whatever_the_environment_says() {
 }
 
 #[test]
-fn status_listen_is_said_to_be_without_effect_in_this_version() {
-    let api = Api::accepting();
-    let site = Site::with(&api, "[status]\nlisten = \"127.0.0.1:9464\"\n");
-    let daemon = site.daemon();
-    assert!(
-        daemon.log().contains("this version has no status listener"),
-        "{}",
-        daemon.log()
-    );
-}
-
-#[test]
 fn shutdown_grace_bounds_the_wait_for_requests_in_flight() {
     let api = Api::answering(|_, request| {
         request.sleep(FOREVER);

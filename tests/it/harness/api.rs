@@ -70,7 +70,7 @@ impl Api {
     }
 
     pub fn url(&self) -> String {
-        format!("http://{}/records", self.server.addr())
+        format!("http://{}/records", self.server.addr().unwrap())
     }
 
     /// Everything received so far, in order of arrival.

@@ -99,7 +99,7 @@ impl Endpoint {
     }
 
     fn url(&self) -> String {
-        format!("http://{}/token", self.server.addr())
+        format!("http://{}/token", self.server.addr().unwrap())
     }
 
     fn asked(&self) -> usize {
