@@ -1,14 +1,20 @@
-//! A small blocking HTTP/1.1 client for one server: all that sending records needs, and nothing that it must not do. It knows
+//! A small blocking HTTP/1.1 client for one server: what sending records needs, and nothing that it must not do. It knows
 //! nothing of records.
 //!
-//! It never follows a redirect, never repeats a request, and says of each failure whether the request may have left. It does
-//! only what is asked: no request has a header field of its own, but for `Host` and `Content-Length`.
+//! It never follows a redirect, never repeats a request, and says of each failure whether the request may have left. A
+//! request has no header fields but those it was given, `Host`, `Content-Length`, and what a proxy wants.
 //!
-//! Own code and not a library, though ferryd began with one (ureq 3.5). That had to be wrapped for most of the above, for
-//! joining head and body in one write, for its thread per name lookup, for certificates that change and for proxies that want
-//! whole URLs; and of 100,000 records, one request each, it and the types that it works with took CPU_SHARE.
+//! Own code, where elsewhere a library is better, because all that ferryd promises hangs on this. ureq 3.5, with which it
+//! began, needed 800 lines of adapters, of 1400 that stand here now: to send head and body in one write, to know whether a
+//! request had begun, to look names up without a thread for each request, to read certificates again, to hand whole URLs to a
+//! proxy. And it took time. For 100,000 records, one request each, 10 workers, loopback:
 //!
-//! TARGET_TEXT
+//! | | with ureq | now |
+//! |---|---|---|
+//! | CPU seconds, all in | 2.2 | 1.4 |
+//! | of it here, with the kernel's part | 45 % | 20 %, of which 3.4 are ours |
+//! | system calls on sockets for a record | 4 | 3 |
+//! | stripped program | 7.41 MB | 7.09 MB |
 
 mod answer;
 mod connection;
@@ -20,6 +26,8 @@ mod request;
 mod resolver;
 mod route;
 mod socket;
+#[cfg(test)]
+mod tests;
 mod tls;
 mod wire;
 

@@ -1,7 +1,8 @@
-//! The endpoint: one record, or in bulk mode a chunk of them, becomes one HTTP request; one answer becomes a verdict.
+//! The endpoint: one record, or in bulk mode a chunk of them, becomes one HTTP request; one answer becomes a verdict. What
+//! is between is the [`client`](crate::client)'s.
 //!
-//! It never follows a redirect, never repeats a request by itself (but once with a new access token, after a 401), and
-//! never counts anything as delivered but a 2xx. What the API says is masked before anybody sees it: it may repeat secrets.
+//! It never repeats a request by itself (but once with a new access token, after a 401), and never counts anything as
+//! delivered but a 2xx. What the API says is masked before anybody sees it: it may repeat secrets.
 
 mod auth;
 mod body;
@@ -74,9 +75,11 @@ impl Endpoint {
             "" => None,
             url => Some(Client::new(api, &url.parse()?, 1, tls.clone())?),
         };
+        let clients = [&client].into_iter().chain(&token_client);
+        let of_proxies = clients.flat_map(Client::secrets);
         Ok(Endpoint {
             compress: api.compress,
-            auth: Auth::open(api, url, client.secrets())?,
+            auth: Auth::open(api, url, of_proxies.collect())?,
             client,
             token_client,
             tls,

@@ -43,7 +43,7 @@ pub enum Error {
     #[error("the connection was closed before the answer was complete")]
     Closed,
     /// What came is no HTTP, and why.
-    #[error("the answer is not HTTP: {0}")]
+    #[error("the answer is no valid HTTP: {0}")]
     Garbled(String),
     /// The client was shut down.
     #[error("ferryd is stopping")]

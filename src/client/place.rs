@@ -7,9 +7,8 @@ use super::Lines;
 /// The field `Host` (RFC 9110 section 7.2), without the port that everybody expects.
 pub fn host(url: &Uri) -> Lines {
     let host = url.host().unwrap_or_default();
-    let usual = if is_https(url) { 443 } else { 80 };
     let value = match port_of(url) {
-        port if port == usual => HeaderValue::from_str(host),
+        port if port == usual_port(url) => HeaderValue::from_str(host),
         port => HeaderValue::from_str(&format!("{host}:{port}")),
     };
     let mut lines = Lines::default();
@@ -33,6 +32,9 @@ pub fn is_https(url: &Uri) -> bool {
 
 /// The port, also where the URL names none.
 pub fn port_of(url: &Uri) -> u16 {
-    let usual = if is_https(url) { 443 } else { 80 };
-    url.port_u16().unwrap_or(usual)
+    url.port_u16().unwrap_or(usual_port(url))
+}
+
+fn usual_port(url: &Uri) -> u16 {
+    if is_https(url) { 443 } else { 80 }
 }

@@ -12,8 +12,8 @@ use std::io::Write;
 pub struct Lines(Vec<u8>);
 
 impl Lines {
-    /// No lines yet, with room for these and some more.
-    pub fn with_room_after(lines: &Lines) -> Lines {
+    /// These lines, and room for some more.
+    pub fn beginning_with(lines: &Lines) -> Lines {
         let mut all = Vec::with_capacity(lines.0.len() + 256);
         all.extend_from_slice(&lines.0);
         Lines(all)

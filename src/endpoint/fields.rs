@@ -96,7 +96,7 @@ impl Fields {
     /// # Errors
     /// One line that says why this record cannot have them.
     pub fn fill(&self, record: &Record, key: &str) -> Result<Lines, String> {
-        let mut lines = Lines::with_room_after(&self.fixed);
+        let mut lines = Lines::beginning_with(&self.fixed);
         for Filled {
             name,
             parts,
