@@ -1,13 +1,13 @@
 //! Exit codes: which kind of trouble ended the process. Numbers from 64 up are those of BSD's sysexits.h.
 
 use crate::check::Unreachable;
+use crate::client::BadProxy;
 use crate::config::ConfigError;
 use crate::daemon::{Panicked, StoppedWaiting};
 use crate::db::fault::{self, FREE_SPACE};
 use crate::db::records::NoColumn;
 use crate::db::writer::WriteError;
 use crate::db::{self, Damaged, OpenError, REPAIR};
-use crate::endpoint::BadProxy;
 use crate::import::BadLine;
 use crate::init::CannotCreate;
 use crate::journal::BadJournal;

@@ -34,7 +34,7 @@
 //!
 //! Domain, pure: [`record`], [`batch`], [`chunk`], [`verdict`], [`outcome`], [`retry`], [`time`], [`text`], [`placeholder`],
 //! [`percent`], [`nearest`], [`secret`], [`pem`], [`line`](mod@line), [`table`].
-//! Storage: [`db`] and what is in it; the statements themselves are in `sql/`. Delivery: [`endpoint`].
+//! Storage: [`db`] and what is in it; the statements themselves are in `sql/`. Delivery: [`endpoint`], [`client`].
 //! Threads: [`daemon`], [`planner`], [`worker`], [`gate`], [`pace`], [`timer`], [`steward`], [`wake`], [`settings`],
 //! [`stop`], [`signals`], [`lock`], [`limits`].
 //! Told by all threads, for whoever looks from beside: [`activity`], [`metrics`].
@@ -51,6 +51,7 @@ pub mod batches;
 pub mod check;
 pub mod chunk;
 pub mod cli;
+pub mod client;
 pub mod config;
 pub mod daemon;
 pub mod db;

@@ -4,7 +4,7 @@
 //! Lines of one kind that come thick and fast are summed up, see `logging/repeats.rs`.
 //!
 //! Foreign text is made printable where it enters the program, so what comes here is ours. No line carries the body of a
-//! request or a secret: the HTTP library's own logs, which could, are capped.
+//! request or a secret: the logs of libraries, which could, are capped.
 
 mod repeats;
 
@@ -19,8 +19,8 @@ use crate::progress;
 use crate::time::Timestamp;
 use repeats::Repeats;
 
-/// Libraries that log what they send, down to header values, at their lower levels.
-const CAPPED: [&str; 3] = ["ureq", "ureq_proto", "rustls"];
+/// Libraries that log what they send or receive at their lower levels.
+const CAPPED: [&str; 1] = ["rustls"];
 
 /// Lines that were left out, by kind.
 static REPEATS: LazyLock<Mutex<Repeats>> = LazyLock::new(Mutex::default);

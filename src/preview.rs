@@ -4,9 +4,9 @@
 //! key. Must never happen here: a secret that is shown, a request with a key that the record will not keep.
 
 use anyhow::Context;
+use http::Uri;
 use rusqlite::Connection;
 use std::io::{IsTerminal, Write};
-use ureq::http::Uri;
 
 use crate::config::{self, Config, IdempotencyKey};
 use crate::db;

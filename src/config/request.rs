@@ -1,6 +1,6 @@
 //! Judges `api.url`, whose placeholders may not stand everywhere, and the header field for a record's key.
 
-use ureq::http::HeaderName;
+use http::HeaderName;
 
 use super::values::{Given, check_http_url};
 use crate::percent;

@@ -2,14 +2,12 @@
 //!
 //! Must never happen here: a secret in a message. Whatever the API says goes through [`Auth::mask`] first.
 
-use base64::Engine;
-use base64::prelude::BASE64_STANDARD;
+use http::{HeaderName, HeaderValue, header};
 use std::sync::Arc;
-use ureq::Agent;
-use ureq::http::{HeaderName, HeaderValue, Request, header};
 
 use super::oauth2::{OAuth2, Token};
 use super::webhook::Webhook;
+use crate::client::{Client, Request, credentials};
 use crate::config::{self, ConfigError};
 use crate::outcome::Answer;
 use crate::secret::{Form, Mask, Secret, SecretFile};
@@ -83,11 +81,6 @@ impl Field {
     }
 }
 
-/// User and password as RFC 7617 section 2 encodes them.
-pub fn credentials(user: &str, password: &Secret) -> String {
-    BASE64_STANDARD.encode(format!("{user}:{}", password.expose()))
-}
-
 impl Auth {
     /// Reads all secrets.
     ///
@@ -96,7 +89,7 @@ impl Auth {
     pub fn open(api: &config::Api, url: &str, of_proxy: Vec<Secret>) -> Result<Auth, ConfigError> {
         Ok(Auth {
             fields: fields(&api.auth)?,
-            oauth2: OAuth2::open(&api.oauth2)?,
+            oauth2: OAuth2::open(&api.oauth2, &api.user_agent)?,
             webhook: Webhook::open(&api.webhook)?,
             plain: plain(api, url),
             of_proxy,
@@ -110,44 +103,44 @@ impl Auth {
     /// Why the request must not be sent.
     pub fn apply(
         &self,
-        agent: &Agent,
-        request: &mut Request<Vec<u8>>,
+        client: &Client,
+        request: &mut Request,
         key: &str,
     ) -> Result<Option<Arc<Token>>, Answer> {
         let unfit = |_| Answer::not_sent("not sent: a secret is no value of a header field");
         for field in &self.fields {
             let value = secret_value(&field.value()).map_err(unfit)?;
-            request.headers_mut().insert(field.name.clone(), value);
+            request.fields.add(&field.name, &value);
         }
         let token = match &self.oauth2 {
-            Some(oauth2) => Some(oauth2.token(agent)?),
+            Some(oauth2) => Some(oauth2.token(client)?),
             None => None,
         };
         if let Some(token) = &token {
             let value = format!("Bearer {}", token.expose());
             let value = secret_value(&value).map_err(unfit)?;
-            request.headers_mut().insert(header::AUTHORIZATION, value);
+            request.fields.add(&header::AUTHORIZATION, &value);
         }
-        let body = std::mem::take(request.body_mut());
-        let time = Timestamp::now().unix_seconds();
-        let signed = self.webhook.sign(request.headers_mut(), key, time, &body);
-        *request.body_mut() = body;
+        let Request { fields, body, .. } = request;
+        let time = || Timestamp::now().unix_seconds();
+        let signed = self.webhook.sign(fields, key, time, body);
         signed.map_err(unfit)?;
         Ok(token)
     }
 
     /// What [`Auth::apply`] would add, with asterisks in the place of secrets: for people to look at.
-    pub fn pretend(&self, request: &mut Request<Vec<u8>>, key: &str) {
-        let headers = request.headers_mut();
+    pub fn pretend(&self, request: &mut Request, key: &str) {
+        let fields = &mut request.fields;
+        let hidden = HeaderValue::from_static("***");
         for field in &self.fields {
-            headers.insert(field.name.clone(), HeaderValue::from_static("***"));
+            fields.add(&field.name, &hidden);
         }
         if self.oauth2.is_some() {
-            headers.insert(header::AUTHORIZATION, HeaderValue::from_static("***"));
+            fields.add(&header::AUTHORIZATION, &hidden);
         }
-        let time = Timestamp::now().unix_seconds();
+        let time = || Timestamp::now().unix_seconds();
         // The signatures stand in a field that is shown to nobody; of a key that is no header's value there is nothing to show.
-        let _ = self.webhook.sign(headers, key, time, b"");
+        let _ = self.webhook.sign(fields, key, time, b"");
     }
 
     /// Whether a refused request may be repeated at once with another token than this one.

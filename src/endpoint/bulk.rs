@@ -7,11 +7,12 @@ mod pointer;
 
 use serde_json::Value;
 use serde_json::value::RawValue;
-use ureq::http::Request;
+use std::borrow::Cow;
 
 use super::reply::{ITEMS_LIMIT, Keep};
 use super::request::Shape;
 use super::{Endpoint, MESSAGE_BYTES};
+use crate::client::Request;
 use crate::config;
 use crate::outcome::Answer;
 use crate::record::Record;
@@ -147,7 +148,7 @@ impl Items {
         verdicts: &Verdicts,
         mask: &Mask,
     ) -> Result<Vec<Answer>, String> {
-        let unreadable = |error| match body.len() as u64 >= ITEMS_LIMIT {
+        let unreadable = |error| match body.len() >= ITEMS_LIMIT {
             true => format!(
                 "the answer is longer than {ITEMS_LIMIT} bytes, so that the results per item are not read: set api.bulk.records lower"
             ),
@@ -233,7 +234,9 @@ impl Endpoint {
         key: &str,
     ) -> (Answer, Option<Vec<Answer>>) {
         let request = match chunk.first() {
-            Some(first) => self.shape.fill_around(first, key, pack.body.clone()),
+            Some(first) => self
+                .shape
+                .fill_around(first, key, Cow::Borrowed(&pack.body)),
             None => Err("there is no record to send".to_string()),
         };
         let keep = match bulk.reads_items() {
@@ -263,18 +266,14 @@ impl Endpoint {
     }
 
     /// The request that a record has for itself.
-    pub(super) fn request_of(
-        &self,
-        record: &Record,
-        key: &str,
-    ) -> Result<Request<Vec<u8>>, String> {
+    pub(super) fn request_of(&self, record: &Record, key: &str) -> Result<Request<'_>, String> {
         let Some(bulk) = &self.bulk else {
             return self.shape.fill(record, key);
         };
         let pack = self.pack(bulk, std::slice::from_ref(record), true);
         match pack.unfit.into_iter().next() {
             Some((_, reason)) => Err(reason),
-            None => self.shape.fill_around(record, key, pack.body),
+            None => self.shape.fill_around(record, key, Cow::Owned(pack.body)),
         }
     }
 }

@@ -2,74 +2,110 @@
 //!
 //! Must never happen here: a value that begins another field. What holds control characters makes its record unfit.
 
-use ureq::http::header::{AUTHORIZATION, CONTENT_TYPE};
-use ureq::http::{HeaderMap, HeaderName, HeaderValue};
+use base64::Engine;
+use base64::prelude::BASE64_STANDARD;
+use http::header::{AUTHORIZATION, CONTENT_TYPE, InvalidHeaderValue, USER_AGENT};
+use http::{HeaderName, HeaderValue};
 
 use super::columns::{Columns, Part, Slot};
 use super::trace::Traces;
+use crate::client::Lines;
 use crate::config::{self, IdempotencyKey};
 use crate::record::Record;
 
 /// Bytes of a filled field, at most; many servers take no more.
 const LONGEST: usize = 8000;
 
+const TRACEPARENT: HeaderName = HeaderName::from_static("traceparent");
+
 /// Header fields with places for the columns.
 pub struct Fields {
-    /// Those that are the same for each record.
-    fixed: HeaderMap,
-    filled: Vec<(HeaderName, Vec<Part>)>,
+    /// Those that are the same for each record, ready to be sent.
+    fixed: Lines,
+    filled: Vec<Filled>,
     key: Option<(HeaderName, IdempotencyKey)>,
     traces: Option<Traces>,
 }
 
+struct Filled {
+    name: HeaderName,
+    parts: Vec<Part>,
+    /// Stands in when a column is NULL.
+    otherwise: Option<HeaderValue>,
+}
+
 impl Fields {
-    /// The fields that the configuration describes; `api.headers` may name another content type.
+    /// The fields that the configuration describes for this `api.url`; `api.headers` may name another content type and
+    /// another user agent.
     ///
     /// # Errors
     /// When a name or value is not allowed in HTTP.
     pub fn new(
         api: &config::Api,
+        url: &str,
         content_type: Option<&'static str>,
         columns: &mut Columns,
     ) -> anyhow::Result<Fields> {
-        let mut fields = Fields {
-            fixed: HeaderMap::new(),
-            filled: Vec::new(),
-            key: None,
-            traces: api.traceparent.then(Traces::default),
-        };
-        if let Some(media_type) = content_type {
-            fields
-                .fixed
-                .insert(CONTENT_TYPE, HeaderValue::from_static(media_type));
+        let mut usual = vec![(USER_AGENT, HeaderValue::from_str(&api.user_agent)?)];
+        let content_type = content_type.map(HeaderValue::from_static);
+        usual.extend(content_type.map(|value| (CONTENT_TYPE, value)));
+        if let Some(user) = config::user_of(url) {
+            usual.push((AUTHORIZATION, basic(user)?));
         }
+        // What [`super::auth`] writes takes the place of what is usual.
+        let of_auth = |name: &HeaderName| {
+            let mut names = api.auth.headers.iter();
+            names.any(|(had, _)| had.eq_ignore_ascii_case(name.as_str()))
+        };
+        usual.retain(|(name, _)| !of_auth(name));
+        let mut fixed = Vec::new();
+        let mut filled = Vec::new();
         for (name, value) in &api.headers {
             let parts = columns.parts(value, &format!("api.headers.{name}"));
             let name = HeaderName::from_bytes(name.as_bytes())?;
+            let at = usual.iter().position(|(usual, _)| *usual == name);
+            let otherwise = at.map(|at| usual.swap_remove(at).1);
             if parts.iter().any(|part| matches!(part, Part::Slot(_))) {
-                fields.filled.push((name, parts));
+                filled.push(Filled {
+                    name,
+                    parts,
+                    otherwise,
+                });
             } else {
                 // Doubled braces have become single ones.
                 let text: String = parts.iter().filter_map(Part::as_text).collect();
-                fields.fixed.insert(name, HeaderValue::from_str(&text)?);
+                fixed.push((name, HeaderValue::from_str(&text)?));
             }
         }
-        if api.idempotency_key != IdempotencyKey::Off {
-            let name = HeaderName::from_bytes(api.idempotency_header.as_bytes())?;
-            fields.key = Some((name, api.idempotency_key));
+        let mut lines = Lines::default();
+        for (name, value) in usual.iter().chain(&fixed) {
+            lines.add(name, value);
         }
-        Ok(fields)
+        let key_name = HeaderName::from_bytes(api.idempotency_header.as_bytes())?;
+        let has_key = api.idempotency_key != IdempotencyKey::Off && !of_auth(&key_name);
+        Ok(Fields {
+            fixed: lines,
+            filled,
+            key: has_key.then_some((key_name, api.idempotency_key)),
+            traces: api.traceparent.then(Traces::default),
+        })
     }
 
     /// The fields for one attempt at a record.
     ///
     /// # Errors
     /// One line that says why this record cannot have them.
-    pub fn fill(&self, record: &Record, key: &str) -> Result<HeaderMap, String> {
-        let mut fields = self.fixed.clone();
-        for (name, parts) in &self.filled {
-            if let Some(value) = fill(name, parts, record)? {
-                fields.insert(name.clone(), value);
+    pub fn fill(&self, record: &Record, key: &str) -> Result<Lines, String> {
+        let mut lines = Lines::beginning_with(&self.fixed);
+        for Filled {
+            name,
+            parts,
+            otherwise,
+        } in &self.filled
+        {
+            let value = fill(name, parts, record)?;
+            if let Some(value) = value.as_ref().or(otherwise.as_ref()) {
+                lines.add(name, value);
             }
         }
         if let Some((name, style)) = &self.key {
@@ -78,13 +114,22 @@ impl Fields {
                 _ => HeaderValue::from_str(key),
             };
             let value = value.map_err(|error| format!("{name}: {error}"))?;
-            fields.insert(name.clone(), value);
+            lines.add(name, &value);
         }
         if let Some(traces) = &self.traces {
-            fields.insert("traceparent", traces.next());
+            lines.add(&TRACEPARENT, &traces.next());
         }
-        Ok(fields)
+        Ok(lines)
     }
+}
+
+/// User and password of a URL as RFC 7617 section 2 shows them.
+fn basic(user: &str) -> Result<HeaderValue, InvalidHeaderValue> {
+    let colon = if user.contains(':') { "" } else { ":" };
+    let encoded = BASE64_STANDARD.encode(format!("{user}{colon}"));
+    let mut value = HeaderValue::from_str(&format!("Basic {encoded}"))?;
+    value.set_sensitive(true);
+    Ok(value)
 }
 
 /// The value for a record. A field with a column that is NULL is left out: "no value" is what NULL means, and half a value
@@ -141,17 +186,20 @@ mod tests {
         api.headers = owned.collect();
         api.idempotency_key = IdempotencyKey::Quoted;
         api.idempotency_header = "X-Key".into();
-        let fields = Fields::new(&api, Some("text/x"), &mut Columns::default()).unwrap();
+        let fields = Fields::new(
+            &api,
+            "http://me@h/",
+            Some("text/x"),
+            &mut Columns::default(),
+        );
         let record = Record {
             id: 1,
             attempts: 0,
             values: values.to_vec(),
         };
-        let filled = fields.fill(&record, "a.1.1")?;
-        let line = |(name, value): (&HeaderName, &HeaderValue)| {
-            format!("{name}: {}", String::from_utf8_lossy(value.as_bytes()))
-        };
-        Ok(filled.iter().map(line).collect())
+        let filled = fields.unwrap().fill(&record, "a.1.1")?;
+        let lines = String::from_utf8(filled.as_bytes().to_vec()).unwrap();
+        Ok(lines.lines().map(str::to_string).collect())
     }
 
     #[test]
@@ -165,7 +213,9 @@ mod tests {
         assert_eq!(
             fill(&headers, &[city, Value::Integer(5)]).unwrap(),
             [
+                concat!("user-agent: ferryd/", env!("CARGO_PKG_VERSION")),
                 "content-type: text/x",
+                "authorization: Basic bWU6",
                 "x-braces: {id}",
                 "x-place: Köln/5",
                 "x-json: {\"a\":5}",
@@ -173,16 +223,21 @@ mod tests {
             ]
         );
         let without = fill(&headers, &[Value::Null, Value::Integer(5)]).unwrap();
-        assert_eq!(without.len(), 4, "{without:?}");
+        assert_eq!(without.len(), 6, "{without:?}");
     }
 
     #[test]
-    fn the_content_type_can_be_another() {
-        let lines = fill(
-            &[("content-TYPE", "application/{a}")],
-            &[Value::Text("b".into())],
-        );
-        assert_eq!(lines.unwrap()[0], "content-type: application/b");
+    fn the_content_type_can_be_another_and_is_the_usual_one_where_that_is_null() {
+        let headers = [("content-TYPE", "application/{a}"), ("User-Agent", "me")];
+        for (value, line) in [
+            (Value::Text("b".into()), "content-type: application/b"),
+            (Value::Null, "content-type: text/x"),
+        ] {
+            let lines = fill(&headers, &[value]).unwrap();
+            assert!(lines.contains(&line.to_string()), "{lines:?}");
+            assert!(lines.contains(&"user-agent: me".to_string()), "{lines:?}");
+            assert_eq!(lines.len(), 4, "{lines:?}");
+        }
     }
 
     #[test]

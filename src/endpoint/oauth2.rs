@@ -5,15 +5,17 @@
 
 mod answer;
 
-use std::io::Read;
+use http::header::{self, InvalidHeaderValue};
+use http::uri::{InvalidUri, PathAndQuery};
+use http::{HeaderValue, Method, Uri};
+use std::borrow::Cow;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, TryLockError};
 use std::time::{Duration, Instant};
-use ureq::Agent;
-use ureq::http::{Request, Uri, header};
 
-use super::auth::{PASSWORD, credentials};
+use super::MESSAGE_BYTES;
+use super::auth::PASSWORD;
 use super::reply::BODY_LIMIT;
-use super::{MESSAGE_BYTES, cause};
+use crate::client::{Client, Lines, Request, credentials};
 use crate::config::{self, ClientAuth, ConfigError};
 use crate::outcome::Answer;
 use crate::secret::{Mask, Secret, SecretFile};
@@ -57,7 +59,8 @@ fn is_before(time: Option<Instant>) -> bool {
 
 /// A client of a token endpoint.
 pub struct OAuth2 {
-    url: Uri,
+    target: PathAndQuery,
+    user_agent: HeaderValue,
     shown_url: String,
     client_id: String,
     client_secret: SecretFile,
@@ -89,7 +92,7 @@ impl OAuth2 {
     ///
     /// # Errors
     /// When the client's secret is unfit.
-    pub fn open(oauth2: &config::OAuth2) -> Result<Option<OAuth2>, ConfigError> {
+    pub fn open(oauth2: &config::OAuth2, user_agent: &str) -> Result<Option<OAuth2>, ConfigError> {
         let parts = (
             &oauth2.token_url,
             &oauth2.client_id,
@@ -98,11 +101,13 @@ impl OAuth2 {
         let (Some(url), Some(client_id), Some(path)) = parts else {
             return Ok(None);
         };
-        let refuse = |error| ConfigError::of(format!("api.oauth2.token_url: {error}"));
+        let refuse = |error: InvalidUri| ConfigError::of(format!("api.oauth2.token_url: {error}"));
+        let parts = url.parse::<Uri>().map_err(refuse)?.into_parts();
+        let root = PathAndQuery::from_static("/");
         Ok(Some(OAuth2 {
-            url: url
-                .parse()
-                .map_err(|error: ureq::http::uri::InvalidUri| refuse(error))?,
+            target: parts.path_and_query.unwrap_or(root),
+            user_agent: HeaderValue::from_str(user_agent)
+                .map_err(|error| ConfigError::of(format!("api.user_agent: {error}")))?,
             shown_url: text::printable(url, MESSAGE_BYTES / 2).into(),
             client_id: client_id.clone(),
             client_secret: SecretFile::open("api.oauth2.client_secret_file", path, PASSWORD)?,
@@ -135,7 +140,7 @@ impl OAuth2 {
     ///
     /// # Errors
     /// Why there is none; the record is not sent then.
-    pub fn token(&self, agent: &Agent) -> Result<Arc<Token>, Answer> {
+    pub fn token(&self, client: &Client) -> Result<Arc<Token>, Answer> {
         let at_hand = self.at_hand();
         if let Some(token) = at_hand.as_ref().filter(|token| is_before(token.renew_at)) {
             return Ok(token.clone());
@@ -158,7 +163,7 @@ impl OAuth2 {
         {
             return at_hand.ok_or_else(|| answer.clone());
         }
-        let asked = self.ask(agent);
+        let asked = self.ask(client);
         let mut cache = self.cache();
         match asked {
             Ok(token) => {
@@ -201,34 +206,29 @@ impl OAuth2 {
             .filter(|token| is_before(token.expires_at))
     }
 
-    fn ask(&self, agent: &Agent) -> Result<Token, Answer> {
+    fn ask(&self, client: &Client) -> Result<Token, Answer> {
         let secret = self.client_secret.current();
         let request = self.request(&secret);
         let request = request.map_err(|error| self.fault(Verdict::NotSent, &error.to_string()))?;
-        let mut response = agent
-            .run(request)
-            .map_err(|error| self.fault(Verdict::NotSent, &cause(&error)))?;
-        let status = response.status().as_u16();
-        let mut body = Vec::new();
-        let read = response
-            .body_mut()
-            .as_reader()
-            .take(BODY_LIMIT)
-            .read_to_end(&mut body);
-        if status != 200 {
-            let reason = answer::refusal(status, &body);
+        let reply = client
+            .send(&request, BODY_LIMIT)
+            .map_err(|failure| self.fault(Verdict::NotSent, &failure.error().to_string()))?;
+        if reply.status != 200 {
+            let reason = answer::refusal(reply.status, &reply.body);
             // A refusal is for an operator to mend; anything else may pass.
-            let verdict = match status {
+            let verdict = match reply.status {
                 408 | 429 | 500.. => Verdict::NotSent,
                 _ => Verdict::DestinationFault,
             };
             return Err(self.fault(verdict, &reason));
         }
-        read.map_err(|error| self.fault(Verdict::NotSent, &error.to_string()))?;
-        answer::grant(&body).map_err(|reason| self.fault(Verdict::NotSent, &reason))
+        if let Some(error) = reply.broken {
+            return Err(self.fault(Verdict::NotSent, &error.to_string()));
+        }
+        answer::grant(&reply.body).map_err(|reason| self.fault(Verdict::NotSent, &reason))
     }
 
-    fn request(&self, secret: &Secret) -> Result<Request<Vec<u8>>, ureq::http::Error> {
+    fn request(&self, secret: &Secret) -> Result<Request<'_>, InvalidHeaderValue> {
         let mut form = "grant_type=client_credentials".to_owned();
         if let Some(scope) = &self.scope {
             form += &format!("&scope={}", encoded(scope));
@@ -237,16 +237,22 @@ impl OAuth2 {
             let (id, secret) = (encoded(&self.client_id), encoded(secret.expose()));
             form += &format!("&client_id={id}&client_secret={secret}");
         }
-        let mut request = Request::post(&self.url)
-            .header(header::CONTENT_TYPE, "application/x-www-form-urlencoded")
-            .header(header::ACCEPT, "application/json");
+        let known = HeaderValue::from_static;
+        let mut fields = Lines::default();
+        fields.add(&header::USER_AGENT, &self.user_agent);
+        let media_type = known("application/x-www-form-urlencoded");
+        fields.add(&header::CONTENT_TYPE, &media_type);
+        fields.add(&header::ACCEPT, &known("application/json"));
         if self.auth == ClientAuth::Basic {
-            request = request.header(
-                header::AUTHORIZATION,
-                format!("Basic {}", self.basic(secret)),
-            );
+            let login = format!("Basic {}", self.basic(secret));
+            fields.add(&header::AUTHORIZATION, &HeaderValue::from_str(&login)?);
         }
-        request.body(form.into_bytes())
+        Ok(Request {
+            method: Method::POST,
+            target: Cow::Borrowed(&self.target),
+            fields,
+            body: Cow::Owned(form.into_bytes()),
+        })
     }
 
     /// Encoded twice, as RFC 6749 section 2.3.1 wants it.

@@ -2,22 +2,21 @@
 //!
 //! A body is read to a limit and never waited for: with a 2xx in its head, a record is delivered whatever the body does.
 
-use std::io::Read;
+use http::StatusCode;
 use std::time::Duration;
-use ureq::Body;
-use ureq::http::{Response, header};
 
 use super::{Endpoint, MESSAGE_BYTES};
+use crate::client::Reply;
 use crate::outcome::Answer;
 use crate::text;
 use crate::time::Timestamp;
 use crate::verdict::Verdict;
 
 /// Bytes of an answer's body that are read, so that its connection can be used again.
-pub const BODY_LIMIT: u64 = 64 * 1024;
+pub const BODY_LIMIT: usize = 64 * 1024;
 
 /// Bytes of a body that tells results per item: some hundred for each of the most records that a request may hold.
-pub(super) const ITEMS_LIMIT: u64 = 4 * 1024 * 1024;
+pub(super) const ITEMS_LIMIT: usize = 4 * 1024 * 1024;
 
 /// What is kept of a success, whose body is otherwise only read so that the connection can be used again.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -29,45 +28,39 @@ pub enum Keep {
     Items,
 }
 
-impl Endpoint {
-    /// What an answer means, and its body as far as it was kept.
-    pub(super) fn read_answer(
-        &self,
-        mut response: Response<Body>,
-        keep: Keep,
-    ) -> (Answer, Vec<u8>) {
-        let status = response.status();
-        let retry_after = response.headers().get(header::RETRY_AFTER);
-        let retry_after = retry_after.and_then(|value| parse_retry_after(value.to_str().ok()?));
-        let verdict = self.verdicts.of(status.as_u16(), retry_after);
-        let answer = |verdict, message: &str| Answer {
-            verdict,
-            http_status: Some(status.as_u16()),
-            message: text::printable(message, MESSAGE_BYTES).into(),
-        };
-
-        let mut body = Vec::new();
-        let limit = match keep {
+impl Keep {
+    /// Bytes of the body that are read at most.
+    pub fn limit(self) -> usize {
+        match self {
             Keep::Items => ITEMS_LIMIT,
             Keep::Nothing | Keep::Words => BODY_LIMIT,
-        };
-        let mut reader = response.body_mut().as_reader().take(limit);
-        if verdict == Verdict::Delivered && keep == Keep::Nothing {
-            // A body that breaks off changes nothing.
-            let _ = std::io::copy(&mut reader, &mut std::io::sink());
-            return (answer(verdict, ""), body);
         }
-        let _ = reader.read_to_end(&mut body);
-        if verdict == Verdict::Delivered && keep == Keep::Items {
+    }
+}
+
+impl Endpoint {
+    /// What an answer means, and its body as far as it was kept.
+    pub(super) fn read_answer(&self, reply: Reply, keep: Keep) -> (Answer, Vec<u8>) {
+        let Reply { status, body, .. } = reply;
+        let retry_after = reply.retry_after.as_deref().and_then(parse_retry_after);
+        let verdict = self.verdicts.of(status, retry_after);
+        let answer = |verdict, message: &str| Answer {
+            verdict,
+            http_status: Some(status),
+            message: text::printable(message, MESSAGE_BYTES).into(),
+        };
+        // A body that broke off changes nothing.
+        if verdict == Verdict::Delivered && keep != Keep::Words {
             return (answer(verdict, ""), body);
         }
         let said = String::from_utf8_lossy(&body);
-        if self.is_page_about_certificate(status.as_u16(), &said) {
+        if self.is_page_about_certificate(status, &said) {
             let remedy = self.tls.remedy(self.base.host().unwrap_or_default());
             return (answer(Verdict::DestinationFault, &remedy), Vec::new());
         }
-        let reason = status.canonical_reason().unwrap_or("");
-        let mut message = format!("HTTP {} {reason}", status.as_u16());
+        let reason = StatusCode::from_u16(status).ok();
+        let reason = reason.and_then(|status| status.canonical_reason());
+        let mut message = format!("HTTP {status} {}", reason.unwrap_or_default());
         message.truncate(message.trim_end().len());
         if !said.trim().is_empty() {
             message.push_str(": ");

@@ -1,12 +1,14 @@
 //! The shape of a request, as the configuration describes it: read once, filled in for each record.
 
-use ureq::http::{Method, Request};
+use http::Method;
+use std::borrow::Cow;
 
 use super::body::Body;
 use super::bulk::Bulk;
 use super::columns::{Columns, Use};
 use super::fields::Fields;
 use super::url::Url;
+use crate::client::Request;
 use crate::config;
 use crate::record::Record;
 
@@ -31,7 +33,7 @@ impl Shape {
         Ok(Shape {
             method: Method::from_bytes(api.method.as_bytes())?,
             url: Url::new(url, &mut columns)?,
-            fields: Fields::new(api, media_type, &mut columns)?,
+            fields: Fields::new(api, url, media_type, &mut columns)?,
             body,
             columns,
         })
@@ -56,27 +58,28 @@ impl Shape {
     ///
     /// # Errors
     /// One line that says why this record cannot be sent.
-    pub fn fill(&self, record: &Record, key: &str) -> Result<Request<Vec<u8>>, String> {
+    pub fn fill(&self, record: &Record, key: &str) -> Result<Request<'_>, String> {
         let mut body = Vec::with_capacity(128);
         self.fill_body(record, &mut body)?;
-        self.fill_around(record, key, body)
+        self.fill_around(record, key, Cow::Owned(body))
     }
 
     /// The request for a finished body, whose URL and header fields are those of a record.
     ///
     /// # Errors
     /// As for [`Shape::fill`].
-    pub fn fill_around(
-        &self,
+    pub fn fill_around<'a>(
+        &'a self,
         record: &Record,
         key: &str,
-        body: Vec<u8>,
-    ) -> Result<Request<Vec<u8>>, String> {
-        let mut request = Request::new(body);
-        *request.method_mut() = self.method.clone();
-        *request.uri_mut() = self.url.fill(record)?;
-        *request.headers_mut() = self.fields.fill(record, key)?;
-        Ok(request)
+        body: Cow<'a, [u8]>,
+    ) -> Result<Request<'a>, String> {
+        Ok(Request {
+            method: self.method.clone(),
+            target: self.url.fill(record)?,
+            fields: self.fields.fill(record, key)?,
+            body,
+        })
     }
 
     /// Appends the body's text for a record.

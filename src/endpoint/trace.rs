@@ -1,8 +1,8 @@
 //! A `traceparent` for each request (W3C Trace Context, version 00): the API's traces can be found by what it logged.
 
+use http::HeaderValue;
 use std::hash::{BuildHasher, RandomState};
 use std::sync::atomic::{AtomicU64, Ordering};
-use ureq::http::HeaderValue;
 
 /// Makes trace ids that are never the same.
 ///

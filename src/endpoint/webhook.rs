@@ -2,9 +2,10 @@
 
 use base64::Engine;
 use base64::prelude::BASE64_STANDARD;
+use http::header::{HeaderName, HeaderValue, InvalidHeaderValue};
 use ring::hmac;
-use ureq::http::{HeaderMap, HeaderValue, header};
 
+use crate::client::Lines;
 use crate::config::{self, ConfigError};
 use crate::secret::{Form, Secret, SecretFile};
 
@@ -51,23 +52,30 @@ impl Webhook {
     /// When a value is none of a header.
     pub fn sign(
         &self,
-        headers: &mut HeaderMap,
+        fields: &mut Lines,
         id: &str,
-        time: i64,
+        time: impl FnOnce() -> i64,
         body: &[u8],
-    ) -> Result<(), header::InvalidHeaderValue> {
+    ) -> Result<(), InvalidHeaderValue> {
         if self.secrets.is_empty() {
             return Ok(());
         }
+        let time = time();
         let signatures: Vec<String> = self
             .secrets
             .iter()
             .filter_map(|file| signature(&file.current(), id, time, body))
             .collect();
-        headers.insert("webhook-id", HeaderValue::from_str(id)?);
-        headers.insert("webhook-timestamp", HeaderValue::from(time));
-        let signatures = HeaderValue::from_str(&signatures.join(" "))?;
-        headers.insert("webhook-signature", signatures);
+        for (name, value) in [
+            ("webhook-id", HeaderValue::from_str(id)?),
+            ("webhook-timestamp", HeaderValue::from(time)),
+            (
+                "webhook-signature",
+                HeaderValue::from_str(&signatures.join(" "))?,
+            ),
+        ] {
+            fields.add(&HeaderName::from_static(name), &value);
+        }
         Ok(())
     }
 }

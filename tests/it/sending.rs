@@ -248,6 +248,35 @@ fn pour(mut from: TcpStream, mut to: TcpStream) {
     });
 }
 
+/// Many servers end a connection after some requests, and some of them do not say so before.
+#[test]
+fn a_server_that_closes_after_each_answer_without_saying_so_gets_each_record_once() {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = listener.local_addr().unwrap();
+    let taken = Arc::new(AtomicUsize::new(0));
+    let count = Arc::clone(&taken);
+    // The thread ends with the test process.
+    std::thread::spawn(move || {
+        for client in listener.incoming() {
+            let mut client = client.unwrap();
+            client.set_read_timeout(Some(DEADLINE)).unwrap();
+            // A request of ours is one write.
+            if client.read(&mut [0; 4096]).unwrap() > 0 {
+                count.fetch_add(1, Ordering::SeqCst);
+                let answer = b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n";
+                client.write_all(answer).unwrap();
+            }
+        }
+    });
+    let site = Site::new();
+    site.configure(&format!(
+        "[api]\nurl = \"http://{address}/records\"\nrate_limit = \"100/s\"\n[workers]\nthreads = 1\n"
+    ));
+    site.import(1, 1..=20);
+    site.run(&["drain", "--once"]).assert_code(0);
+    assert_eq!(taken.load(Ordering::SeqCst), 20);
+}
+
 #[test]
 fn connections_are_kept_and_used_again() {
     let api = Api::answering(|seen, request| {

@@ -81,8 +81,10 @@ fn a_restart_on_a_full_disk_works_and_keeps_sending_held() {
     let site = on_a_small_disk(&api);
     site.import(1, 1..=400);
     let daemon = fill_at_work(&site, &api);
-    let sent = api.seen().len();
     daemon.kill();
+    // What was under way has arrived, or never will.
+    await_silence(&api);
+    let sent = api.seen().len();
     assert_eq!(site.daemon().terminate().0, 0, "a start and a stop");
     let daemon = site.daemon();
     site.await_full();

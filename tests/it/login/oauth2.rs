@@ -293,7 +293,7 @@ fn neither_the_clients_secret_nor_the_token_appears_anywhere() {
         site.secret("secret", SECRET);
         site.import(1, [1]);
         let mut run = site.ferryd(&["run", "-vv"]);
-        run.env("RUST_LOG", "trace,ureq::run=trace");
+        run.env("RUST_LOG", "trace");
         let daemon = Daemon::start(run, site.path("daemon.log"));
         eventually("the record is dead", || {
             site.value::<i64>("SELECT dead FROM delivery_summary") == 1

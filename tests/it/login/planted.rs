@@ -76,10 +76,7 @@ fn assert_kept(toml: &str, secret: &str, content: &str) {
     site.secret("FILE", content);
     site.import(1, 1..=41);
     let mut run = site.ferryd(&["run", "-vv"]);
-    run.env(
-        "RUST_LOG",
-        "trace,ureq::run=trace,ureq_proto::util=trace,rustls=trace",
-    );
+    run.env("RUST_LOG", "trace,rustls=trace");
     let daemon = Daemon::start(run, site.path("daemon.log"));
     eventually("the gate is closed", || {
         site.value::<String>("SELECT gate FROM delivery_summary") == "closed"

@@ -90,6 +90,9 @@ fn a_proxy_that_refuses_the_tunnel_has_not_been_sent_the_record() {
             "{gate}"
         );
         assert!(!gate.contains("s3cret"), "{gate}");
+        let checked = site.run(&["check", "--probe"]).assert_code(69);
+        let said = format!("the proxy makes no tunnel: it answered with HTTP {status}");
+        assert!(checked.stderr.contains(&said), "{checked:?}");
     }
 }
 

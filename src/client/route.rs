@@ -6,32 +6,85 @@
 //!
 //! Must never happen here: a proxy that was asked for and is quietly left out, or its password in a message.
 
-use anyhow::Context;
-use ureq::ProxyProtocol;
-use ureq::http::{HeaderValue, Uri};
+use base64::Engine;
+use base64::prelude::BASE64_STANDARD;
+use http::{HeaderValue, Uri};
 
-use super::auth::credentials;
+use super::place::is_https;
 use crate::config;
 use crate::secret::Secret;
 
-/// The environment names something that is no proxy for HTTP. Its value is not shown, for it may hold a password.
+/// The setting or the environment names something that is no proxy for HTTP. It is not shown, for it may hold a password.
 #[derive(Debug, thiserror::Error)]
-#[error(
-    "the variable {variable} names no proxy that can be used: write http://host:port, or set api.proxy"
-)]
+#[error("{place} names no proxy that can be used: write http://host:port")]
 pub struct BadProxy {
-    variable: String,
+    place: String,
+}
+
+/// A proxy. Without `Debug`, for its URL may hold a password.
+pub struct Proxy {
+    pub url: Uri,
+    /// User and password.
+    login: Option<(String, Secret)>,
+}
+
+impl Proxy {
+    /// From a URL, whose scheme may be left out: then it is `http`.
+    fn parse(text: &str) -> Option<Proxy> {
+        let text = match text.contains("://") {
+            true => text.to_owned(),
+            false => format!("http://{text}"),
+        };
+        let url: Uri = text.parse().ok()?;
+        let host = url.host().filter(|host| !host.is_empty())?;
+        let authority = url.authority()?.as_str();
+        let (user, server) = match authority.rsplit_once('@') {
+            Some((user, server)) => (Some(user), server),
+            None => (None, authority),
+        };
+        let has_port = server != host;
+        if !matches!(url.scheme_str(), Some("http" | "https")) || (has_port && url.port().is_none())
+        {
+            return None;
+        }
+        let login = match user {
+            None => None,
+            Some(user) => {
+                let (name, password) = user.split_once(':').unwrap_or((user, ""));
+                Some((decoded(name)?, Secret::new(decoded(password)?)))
+            }
+        };
+        Some(Proxy { url, login })
+    }
+
+    /// `Proxy-Authorization` (RFC 9110 §11.7.2), if it wants to know who comes.
+    pub fn authorization(&self) -> Option<HeaderValue> {
+        let (user, password) = self.login.as_ref()?;
+        let mut value =
+            HeaderValue::from_str(&format!("Basic {}", credentials(user, password))).ok()?;
+        value.set_sensitive(true);
+        Some(value)
+    }
+}
+
+fn decoded(text: &str) -> Option<String> {
+    let text = percent_encoding::percent_decode_str(text);
+    text.decode_utf8().ok().map(String::from)
+}
+
+/// User and password as RFC 7617 section 2 encodes them.
+pub fn credentials(user: &str, password: &Secret) -> String {
+    BASE64_STANDARD.encode(format!("{user}:{}", password.expose()))
 }
 
 /// The way to the API.
-#[derive(Debug)]
 pub enum Route {
     /// Nothing between.
     Direct,
     /// Through a tunnel that this proxy makes.
-    Tunnel(ureq::Proxy),
+    Tunnel(Proxy),
     /// By handing the request to this proxy.
-    Forward(ureq::Proxy),
+    Forward(Proxy),
 }
 
 impl Route {
@@ -39,41 +92,17 @@ impl Route {
     ///
     /// # Errors
     /// [`BadProxy`].
-    pub fn of(setting: &config::Proxy, url: &Uri) -> anyhow::Result<Route> {
+    pub fn of(setting: &config::Proxy, url: &Uri) -> Result<Route, BadProxy> {
         let proxy = match setting {
             config::Proxy::None => None,
-            config::Proxy::Url(proxy) => Some(ureq::Proxy::new(proxy).context("api.proxy")?),
+            config::Proxy::Url(proxy) => Some(parse(proxy, "api.proxy".to_owned())?),
             config::Proxy::Env => from_environment(url, |name| std::env::var(name).ok())?,
         };
-        let is_http = |scheme: Option<&str>| scheme == Some("http");
         Ok(match proxy {
             None => Route::Direct,
-            Some(proxy) if is_http(url.scheme_str()) && is_http(proxy.uri().scheme_str()) => {
-                Route::Forward(proxy)
-            }
+            Some(proxy) if !is_https(url) && !is_https(&proxy.url) => Route::Forward(proxy),
             Some(proxy) => Route::Tunnel(proxy),
         })
-    }
-
-    /// The proxy that tunnels.
-    pub fn tunnel(&self) -> Option<ureq::Proxy> {
-        match self {
-            Route::Tunnel(proxy) => Some(proxy.clone()),
-            Route::Direct | Route::Forward(_) => None,
-        }
-    }
-
-    /// The proxy that requests are handed to, with its `Proxy-Authorization` (RFC 9110 §11.7.2) if it has a password.
-    pub fn forward(&self) -> Option<(&Uri, Option<HeaderValue>)> {
-        let Route::Forward(proxy) = self else {
-            return None;
-        };
-        let user = proxy.username().unwrap_or_default();
-        let password = Secret::new(proxy.password().unwrap_or_default());
-        let known = proxy.username().is_some() || proxy.password().is_some();
-        let basic = || format!("Basic {}", credentials(user, &password));
-        let credentials = known.then(|| HeaderValue::from_str(&basic()).ok());
-        Some((proxy.uri(), credentials.flatten()))
     }
 
     /// What the proxy is shown, and may repeat.
@@ -81,18 +110,19 @@ impl Route {
         let (Route::Tunnel(proxy) | Route::Forward(proxy)) = self else {
             return Vec::new();
         };
-        let Some(password) = proxy.password().map(Secret::new) else {
-            return Vec::new();
-        };
-        let user = proxy.username().unwrap_or_default();
-        vec![Secret::new(credentials(user, &password)), password]
+        match &proxy.login {
+            Some((user, password)) if !password.expose().is_empty() => {
+                vec![Secret::new(credentials(user, password)), password.clone()]
+            }
+            _ => Vec::new(),
+        }
     }
 
     /// Who is connected to: the proxy, or the API.
     pub fn first_stop<'a>(&'a self, url: &'a Uri) -> &'a Uri {
         match self {
             Route::Direct => url,
-            Route::Tunnel(proxy) | Route::Forward(proxy) => proxy.uri(),
+            Route::Tunnel(proxy) | Route::Forward(proxy) => &proxy.url,
         }
     }
 }
@@ -102,7 +132,7 @@ impl Route {
 fn from_environment(
     url: &Uri,
     read: impl Fn(&str) -> Option<String>,
-) -> Result<Option<ureq::Proxy>, BadProxy> {
+) -> Result<Option<Proxy>, BadProxy> {
     let get = |name: &str| {
         let names = [name.to_owned(), name.to_ascii_uppercase()];
         let set = names.into_iter().map(|name| (read(&name), name));
@@ -114,16 +144,14 @@ fn from_environment(
         return Ok(None);
     }
     let scheme = url.scheme_str().unwrap_or_default();
-    let Some((value, name)) = get(&format!("{scheme}_proxy")).or_else(|| get("all_proxy")) else {
-        return Ok(None);
-    };
-    let proxy = ureq::Proxy::new(value.trim())
-        .ok()
-        .filter(|proxy| matches!(proxy.protocol(), ProxyProtocol::Http | ProxyProtocol::Https));
-    match proxy {
-        Some(proxy) => Ok(Some(proxy)),
-        None => Err(BadProxy { variable: name }),
-    }
+    let found = get(&format!("{scheme}_proxy")).or_else(|| get("all_proxy"));
+    found
+        .map(|(value, name)| parse(value.trim(), format!("the variable {name}")))
+        .transpose()
+}
+
+fn parse(text: &str, place: String) -> Result<Proxy, BadProxy> {
+    Proxy::parse(text).ok_or(BadProxy { place })
 }
 
 /// Whether a list such as `localhost, .example.com` names the host: itself, a domain that it belongs to, or `*`.
@@ -142,6 +170,7 @@ fn is_named(hosts: &str, host: &str) -> bool {
 
 #[cfg(test)]
 mod tests {
+    use super::super::place::port_of;
     use super::*;
 
     fn choose(url: &str, variables: &[(&str, &str)]) -> Result<Option<String>, BadProxy> {
@@ -150,7 +179,10 @@ mod tests {
             found.map(|(_, value)| (*value).to_owned())
         };
         let proxy = from_environment(&url.parse().unwrap(), read)?;
-        Ok(proxy.map(|proxy| format!("{}:{}", proxy.host(), proxy.port())))
+        Ok(proxy.map(|proxy| {
+            let host = proxy.url.host().unwrap();
+            format!("{host}:{}", port_of(&proxy.url))
+        }))
     }
 
     #[test]
@@ -192,6 +224,8 @@ mod tests {
             "socks5://u:secret@p:1",
             "ftp://u:secret@p",
             "http://u:secret@",
+            "http://u:secret@p:99999",
+            "http://u:%ffsecret@p:1",
         ] {
             let error = choose("http://api/", &[("all_proxy", bad)]).unwrap_err();
             let error = error.to_string();
@@ -204,13 +238,16 @@ mod tests {
 
     #[test]
     fn an_http_api_is_forwarded_to_and_an_https_api_is_tunnelled_to() {
-        let setting = config::Proxy::Url("http://u%40:p@proxy:3128".to_owned());
+        let setting = config::Proxy::Url("http://u%40:p%3A@proxy:3128".to_owned());
         let route = Route::of(&setting, &"http://api/x".parse().unwrap()).unwrap();
-        let (proxy, credentials) = route.forward().unwrap();
-        assert_eq!(proxy.port_u16(), Some(3128));
-        // printf 'u@:p' | base64
-        assert_eq!(credentials.unwrap(), "Basic dUA6cA==");
+        let Route::Forward(proxy) = &route else {
+            panic!("it is tunnelled to");
+        };
+        assert_eq!(proxy.url.port_u16(), Some(3128));
+        // printf 'u@:p:' | base64
+        assert_eq!(proxy.authorization().unwrap(), "Basic dUA6cDo=");
+        assert_eq!(route.secrets()[1].expose(), "p:");
         let route = Route::of(&setting, &"https://api/x".parse().unwrap()).unwrap();
-        assert!(route.forward().is_none() && route.tunnel().is_some());
+        assert!(matches!(route, Route::Tunnel(_)));
     }
 }

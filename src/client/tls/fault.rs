@@ -4,7 +4,6 @@ use rustls::{
     AlertDescription as Alert, CertificateError as Fault, Error as TlsError, PeerIncompatible,
 };
 use std::io;
-use ureq::Error;
 
 use super::Tls;
 use super::verifier::SelfSigned;
@@ -13,47 +12,35 @@ use crate::text;
 /// Bytes of names from a certificate that a message shows at most.
 const SHOWN_BYTES: usize = 60;
 
-/// Why a handshake failed.
+/// Why TLS failed.
 #[derive(Debug, thiserror::Error)]
 #[error("{message}")]
-struct TlsFault {
+pub struct TlsFault {
     message: String,
-    /// The server did not want our certificate, or wanted one: nothing that was sent on reached the API behind it.
-    is_refusal: bool,
+    /// The server did not want our certificate, or wanted one. In TLS 1.3 this comes after a request left, but the server
+    /// never takes that in (RFC 8446 section 4.4.2.4): nothing reached the API behind it.
+    pub is_refusal: bool,
 }
 
 /// A fault in these words.
-pub fn other(message: String) -> Error {
+pub fn other(message: String) -> io::Error {
     let is_refusal = false;
-    Error::Other(Box::new(TlsFault {
+    io::Error::other(TlsFault {
         message,
         is_refusal,
-    }))
+    })
 }
 
-/// Whether the server ended the connection for want of a good certificate of ours. In TLS 1.3 this comes after the request
-/// left, but the server never takes that in (RFC 8446 section 4.4.2.4).
-pub fn is_refusal_of_certificate(error: &Error) -> bool {
-    let Error::Other(fault) = error else {
-        return false;
+/// An error of a connection to `host` with these settings; one that is not of TLS stays as it is.
+pub fn of_io(error: io::Error, host: &str, tls: &Tls) -> io::Error {
+    let inner = error.get_ref();
+    let Some(fault) = inner.and_then(|error| error.downcast_ref::<TlsError>()) else {
+        return error;
     };
-    fault
-        .downcast_ref::<TlsFault>()
-        .is_some_and(|fault| fault.is_refusal)
-}
-
-/// An error of a connection to `host` with these settings.
-pub fn of_io(error: io::Error, host: &str, tls: &Tls) -> Error {
-    let Some(fault) = error
-        .get_ref()
-        .and_then(|error| error.downcast_ref::<TlsError>())
-    else {
-        return Error::from(error);
-    };
-    Error::Other(Box::new(TlsFault {
+    io::Error::other(TlsFault {
         message: describe(fault, host, tls),
         is_refusal: matches!(fault, TlsError::AlertReceived(alert) if is_about_certificate(*alert)),
-    }))
+    })
 }
 
 fn is_about_certificate(alert: Alert) -> bool {
