@@ -11,7 +11,9 @@ deb=$(realpath "$1")
 newer=$(realpath "$2")
 here=$(dirname "$(realpath "$0")")
 room=${FERRYD_BOOT_DIR:-/var/tmp/ferryd-boot}
-mirror=${FERRYD_BOOT_MIRROR:-http://deb.debian.org/debian}
+# The mirror that this machine installs from.
+# shellcheck disable=SC2016  # apt-get fills in the name.
+mirror=${FERRYD_BOOT_MIRROR:-$(apt-get indextargets --format '$(REPO_URI)' 'Created-By: Packages' 'Codename: bookworm' | head -n 1)}
 tools=$room/tools
 work=$tools/boot-test
 
