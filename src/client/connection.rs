@@ -52,7 +52,7 @@ impl Connection {
         deadline: Deadline,
         limit: usize,
     ) -> Result<(Reply, bool), Error> {
-        self.input.from.socket().deadline = deadline;
+        self.input.from.socket().set_deadline(deadline);
         self.output.clear();
         request.write_head(before, first, &mut self.output);
         if request.body.len() <= JOINED {

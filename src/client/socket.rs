@@ -60,7 +60,9 @@ impl Deadline {
 pub struct Socket {
     /// Shared with whoever may have to cut it off.
     pub stream: Arc<TcpStream>,
-    pub deadline: Deadline,
+    deadline: Deadline,
+    /// It has been read after the deadline.
+    is_late: bool,
     read_timeout: Option<Duration>,
     write_timeout: Option<Duration>,
 }
@@ -85,6 +87,7 @@ impl Socket {
                     return Ok(Socket {
                         stream: Arc::new(stream),
                         deadline,
+                        is_late: false,
                         read_timeout: None,
                         write_timeout: None,
                     });
@@ -93,6 +96,22 @@ impl Socket {
             }
         }
         Err(last)
+    }
+
+    /// What follows has to be done by then.
+    pub fn set_deadline(&mut self, deadline: Deadline) {
+        (self.deadline, self.is_late) = (deadline, false);
+    }
+
+    /// The time that a read may take. Once it may be late: this process may have been stopped while the answer came, which
+    /// counts if it is there. Only once, or somebody who always has another byte would never be cut off.
+    fn left_to_read(&mut self) -> io::Result<Option<Duration>> {
+        match self.deadline.left() {
+            Err(_) if !std::mem::replace(&mut self.is_late, true) => {
+                Ok(Some(Duration::from_millis(1)))
+            }
+            left => left,
+        }
     }
 
     /// Whether nothing has come in, not even the end: a connection that the server closed, or on which it said something
@@ -107,7 +126,7 @@ impl Socket {
 impl Read for Socket {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
         loop {
-            let left = self.deadline.left()?;
+            let left = self.left_to_read()?;
             if !is_near(self.read_timeout, left) {
                 self.stream.set_read_timeout(left)?;
                 self.read_timeout = left;
@@ -162,6 +181,26 @@ mod tests {
         assert!(!is_near(seconds(30.0), seconds(0.1)));
         assert!(!is_near(seconds(1.0), seconds(30.0)));
         assert!(!is_near(None, seconds(30.0)));
+    }
+
+    #[test]
+    fn what_came_before_a_deadline_may_be_read_after_it_once() {
+        let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+        let deadline = |millis| Deadline::after(Duration::from_millis(millis), "it");
+        let address = listener.local_addr().unwrap();
+        let mut socket = Socket::connect(&[address], deadline(1000)).unwrap();
+        let (mut server, _) = listener.accept().unwrap();
+        server.write_all(b"ab").unwrap();
+        for _ in 0..2 {
+            socket.set_deadline(deadline(0));
+            assert_eq!(socket.read(&mut [0; 1]).unwrap(), 1);
+            let late = socket.read(&mut [0; 1]).unwrap_err();
+            assert_eq!(late.to_string(), "it has passed");
+        }
+        // Nothing is there, and it is not waited for.
+        socket.set_deadline(deadline(0));
+        let late = socket.read(&mut [0; 1]).unwrap_err();
+        assert_eq!(late.kind(), ErrorKind::TimedOut);
     }
 
     #[test]
