@@ -117,10 +117,7 @@ fn permissions(database: &Path) -> anyhow::Result<String> {
         path: database.to_path_buf(),
         reason,
     };
-    let directory = match database.parent() {
-        Some(parent) if parent != Path::new("") => parent,
-        _ => Path::new("."),
-    };
+    let directory = place::directory_of(database);
     if !place::find(directory)?.is_some_and(|found| found.is_dir()) {
         return Err(OpenError::CannotCreate {
             path: database.to_path_buf(),
@@ -160,7 +157,11 @@ fn note(config: &Config) -> Option<String> {
     })
 }
 
-fn integrity(path: &Path, conn: &Connection) -> anyhow::Result<String> {
+/// Reads all of a database.
+///
+/// # Errors
+/// [`OpenError::Corrupt`], with what was found.
+pub(crate) fn integrity(path: &Path, conn: &Connection) -> anyhow::Result<String> {
     let lines = integrity_check(conn).map_err(|error| OpenError::of(path, error))?;
     if lines == ["ok"] {
         return Ok("the file is sound".into());

@@ -35,15 +35,16 @@
 //! Domain, pure: [`record`], [`batch`], [`chunk`], [`verdict`], [`outcome`], [`retry`], [`time`], [`text`], [`placeholder`],
 //! [`percent`], [`nearest`], [`secret`], [`pem`].
 //! Storage: [`db`] and what is in it; the statements themselves are in `sql/`. Delivery: [`endpoint`].
-//! Threads: [`daemon`], [`planner`], [`worker`], [`gate`], [`pace`], [`timer`], [`steward`], [`wake`], [`settings`],
+//! Threads: [`daemon`], [`planner`], [`worker`], [`gate`], [`pace`], [`timer`], [`steward`], [`retention`], [`wake`], [`settings`],
 //! [`stop`], [`signals`], [`lock`], [`limits`].
 //! Edges: [`cli`], [`config`], [`run`](mod@run), [`drain`], [`import`], [`status`], [`check`], [`preview`],
-//! [`explain`], [`operate`], [`init`], [`demo`], [`receiver`], [`journal`], [`audit`], [`server`], [`progress`],
+//! [`explain`], [`operate`], [`prune`](mod@prune), [`backup`], [`shell`], [`init`], [`demo`], [`receiver`], [`journal`], [`audit`], [`server`], [`progress`],
 //! [`output`], [`stderr`], [`logging`], [`exit`].
 //!
 //! Dependencies point from edges to threads, to storage and delivery, to the domain, and never back.
 
 pub mod audit;
+pub mod backup;
 pub mod batch;
 pub mod check;
 pub mod chunk;
@@ -74,13 +75,16 @@ pub mod placeholder;
 pub mod planner;
 pub mod preview;
 pub mod progress;
+pub mod prune;
 pub mod receiver;
 pub mod record;
+pub mod retention;
 pub mod retry;
 pub mod run;
 pub mod secret;
 pub mod server;
 pub mod settings;
+pub mod shell;
 pub mod signals;
 pub mod status;
 pub mod stderr;

@@ -9,7 +9,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 use std::time::Duration;
 
-use crate::config::Config;
+use crate::config::{Config, Retention};
 use crate::db::batches::Cut;
 use crate::db::records::{self, Loader};
 use crate::endpoint::Endpoint;
@@ -25,6 +25,8 @@ pub struct Settings {
     pub policy: RetryPolicy,
     /// How records are cut into batches.
     pub cut: Cut,
+    /// How long what was delivered stays.
+    pub retention: Retention,
     /// For requests in flight at a stop.
     pub grace: Duration,
     replaced: AtomicBool,
@@ -49,6 +51,7 @@ impl Settings {
                 batch_size: config.batch.size,
                 linger: config.batch.linger,
             },
+            retention: config.retention,
             grace: config.shutdown.grace,
             replaced: AtomicBool::new(false),
         })

@@ -110,11 +110,7 @@ fn overview(database: &Path, s: &Summary) -> String {
 }
 
 fn users(conn: &Connection, out: &mut String) -> anyhow::Result<()> {
-    let mut statement = conn.prepare_cached(include_str!("../sql/look/users.sql"))?;
-    let rows = statement.query_map(named_params! {":users": USERS + 1}, |row| {
-        (0..7).map(|i| row.get::<_, i64>(i)).collect()
-    })?;
-    let mut rows: Vec<Vec<i64>> = rows.collect::<rusqlite::Result<_>>()?;
+    let mut rows = summary::users(conn, USERS + 1)?;
     let more = rows.len() > USERS as usize;
     rows.truncate(USERS as usize);
     if rows.is_empty() {
@@ -132,7 +128,7 @@ fn users(conn: &Connection, out: &mut String) -> anyhow::Result<()> {
     let mut table = vec![head.map(String::from).to_vec()];
     table.extend(
         rows.iter()
-            .map(|row| row.iter().map(i64::to_string).collect()),
+            .map(|row| row.numbers.iter().map(i64::to_string).collect()),
     );
     out.push('\n');
     align(&table, out);

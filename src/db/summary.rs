@@ -1,9 +1,10 @@
 //! What the views say, for the commands that show it.
 
-use rusqlite::{Connection, OptionalExtension, named_params};
+use rusqlite::{Connection, OptionalExtension, Row, named_params};
 use serde::Serialize;
 
 use super::batches::Scope;
+use super::schema;
 use crate::time::Timestamp;
 
 /// The row of `delivery_summary`; the JSON keys of `ferryd status --json` are its columns.
@@ -60,6 +61,35 @@ pub fn summary(conn: &Connection) -> rusqlite::Result<Summary> {
                 gate_reason: row.get("gate_reason")?,
             })
         })
+}
+
+/// A user's line of `ferryd status`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct UserLine {
+    /// `user`, `waiting`, `delivered`, `retrying` (and unknown), `dead`, batches done, batches open.
+    pub numbers: [i64; 7],
+}
+
+/// The users with the most left to do, at most so many.
+///
+/// # Errors
+/// SQLite's.
+pub fn users(conn: &Connection, most: i64) -> rusqlite::Result<Vec<UserLine>> {
+    // A file that is yet to be brought up has no index for it.
+    let sql = match schema::version_of(conn)? < schema::VERSION {
+        true => include_str!("../../sql/look/all_users.sql"),
+        false => include_str!("../../sql/look/users.sql"),
+    };
+    let read = |row: &Row| {
+        let mut numbers = [0; 7];
+        for (at, number) in numbers.iter_mut().enumerate() {
+            *number = row.get(at)?;
+        }
+        Ok(UserLine { numbers })
+    };
+    conn.prepare_cached(sql)?
+        .query_map(named_params! {":users": most}, read)?
+        .collect()
 }
 
 /// Records of a user, or of all.

@@ -45,7 +45,7 @@ fn a_file_of_schema_1_is_brought_up_with_every_row_and_its_delivery_is_finished(
     let site = schema_1(&api);
     let (kept, said) = (read_all(&site, &KEPT), read_all(&site, &SAID));
     site.run(&["init"]).assert_code(0);
-    assert_eq!(site.shell("PRAGMA user_version"), "3");
+    assert_eq!(site.shell("PRAGMA user_version"), "4");
     assert_eq!(read_all(&site, &KEPT), kept);
     assert_eq!(read_all(&site, &SAID), said);
     site.run(&["audit"]).assert_code(0);
@@ -82,7 +82,7 @@ fn views_of_the_owners_are_in_no_upgrades_way_and_stay_as_they_are() {
     let before = site.shell(views);
     let users = site.shell("SELECT users FROM my_users");
     site.run(&["init"]).assert_code(0);
-    assert_eq!(site.shell("PRAGMA user_version"), "3");
+    assert_eq!(site.shell("PRAGMA user_version"), "4");
     assert_eq!(site.shell(views), before);
     assert_eq!(site.shell("SELECT users FROM my_users"), users);
     assert_eq!(site.shell("SELECT waiting FROM my_summary"), "31");
@@ -97,7 +97,7 @@ fn a_file_of_schema_1_is_read_and_not_changed_by_those_who_only_look() {
     site.run(&["explain", "103"]).assert_code(0);
     site.run(&["audit"])
         .assert_code(65)
-        .assert_says("the file has schema 1, this command needs 3; `ferryd init`");
+        .assert_says("the file has schema 1, this command needs 4; `ferryd init`");
     assert_eq!(std::fs::read(site.database()).unwrap(), before);
 }
 
