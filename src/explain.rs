@@ -5,7 +5,7 @@ use rusqlite::{Connection, OptionalExtension, Row, named_params};
 use std::path::Path;
 
 use crate::db;
-use crate::db::steer;
+use crate::db::{schema, steer};
 use crate::gate::State;
 
 /// Explains where a record stands, in one line.
@@ -25,8 +25,12 @@ pub fn run(database: &Path, record: i64) -> anyhow::Result<String> {
         .optional()
         .context("user_record cannot be read")?;
     let Some(user) = user else {
+        let pruned = match records_were_pruned(&tx)? {
+            true => ", or it was delivered and then pruned",
+            false => "",
+        };
         return Ok(format!(
-            "record {record} is not in user_record: it was never there, or its owner deleted it"
+            "record {record} is not in user_record: it was never there, or its owner deleted it{pruned}"
         ));
     };
     if let Some(reason) = undelivered(&tx, record)? {
@@ -106,7 +110,7 @@ fn place(conn: &Connection, record: i64, user: i64) -> anyhow::Result<String> {
         .collect::<rusqlite::Result<_>>()?;
     let Some(first) = batches.first() else {
         return Ok(format!(
-            "record {record} is delivered; its batch is no longer in the file"
+            "record {record} is delivered; its batch was pruned"
         ));
     };
     if !first.sent {
@@ -116,12 +120,36 @@ fn place(conn: &Connection, record: i64, user: i64) -> anyhow::Result<String> {
             first.name, first.status
         ));
     }
+    // The batch of its range is gone; one of late rows, which may reach over many ids, is there.
+    if first.late && batches_were_pruned(conn, user)? {
+        return Ok(format!(
+            "record {record} is delivered; its batch was pruned, or, if it came in late, with {first}"
+        ));
+    }
     let mut text = format!("record {record} is delivered, with {first}");
     // A late row leaves no trace but its batch, so that which of the two it was cannot be told.
     if let (false, Some(late)) = (first.late, batches.get(1)) {
         text.push_str(&format!(", or, if it came in late, with {late}"));
     }
     Ok(text)
+}
+
+/// Whether `prune` has ever deleted records of this file.
+fn records_were_pruned(conn: &Connection) -> rusqlite::Result<bool> {
+    if schema::version_of(conn)? < schema::VERSION {
+        return Ok(false);
+    }
+    let sql = include_str!("../sql/explain/records_were_pruned.sql");
+    conn.query_row(sql, [], |row| row.get(0))
+}
+
+/// Whether batches of the user were pruned.
+fn batches_were_pruned(conn: &Connection, user: i64) -> rusqlite::Result<bool> {
+    if schema::version_of(conn)? < schema::VERSION {
+        return Ok(false);
+    }
+    let sql = include_str!("../sql/explain/batches_were_pruned.sql");
+    conn.query_row(sql, named_params! {":user": user}, |row| row.get(0))
 }
 
 /// A batch that may have delivered the record.

@@ -7,10 +7,12 @@ use std::path::Path;
 use std::time::Duration;
 
 use crate::db;
+use crate::db::restored::{self, Mark};
 use crate::db::summary::{self, Summary};
 use crate::progress;
 use crate::stop::Stop;
 use crate::text;
+use crate::time::Timestamp;
 
 /// Time between two looks of `--watch`.
 const WATCH_EVERY: Duration = Duration::from_secs(1);
@@ -21,6 +23,9 @@ const FAILURES: i64 = 5;
 
 /// Width that a batch's first error may take.
 const ERROR_WIDTH: usize = 80;
+
+/// How long after a restore it is told.
+const TOLD_FOR: Duration = Duration::from_secs(7 * 24 * 3600);
 
 /// How to show it.
 #[derive(Debug, Clone, Copy)]
@@ -78,6 +83,9 @@ fn render(conn: &Connection, database: &Path, json: bool) -> anyhow::Result<Stri
         return Ok(serde_json::to_string(&summary)? + "\n");
     }
     let mut out = overview(database, &summary);
+    if let Some(mark) = restored::look(&tx)? {
+        out.push_str(&restored_line(&mark, Timestamp::now()));
+    }
     users(&tx, &mut out)?;
     failures(&tx, &mut out)?;
     Ok(out)
@@ -107,6 +115,22 @@ fn overview(database: &Path, s: &Summary) -> String {
         s.failed_batches,
         s.dead_batches,
     )
+}
+
+/// Nothing once it is an old story.
+fn restored_line(mark: &Mark, now: Timestamp) -> String {
+    let backup = &mark.backup_at;
+    match &mark.restored_at {
+        None => {
+            format!("restored  from a backup of {backup}; what was sent since may be sent again\n")
+        }
+        Some(at) if *at > now.minus(TOLD_FOR).to_string() => {
+            format!(
+                "restored  on {at} from a backup of {backup}; what was sent between may be sent again\n"
+            )
+        }
+        Some(_) => String::new(),
+    }
 }
 
 fn users(conn: &Connection, out: &mut String) -> anyhow::Result<()> {

@@ -34,6 +34,15 @@ pub fn readers(database: &Path) -> String {
     holders(|lock| lock.covers(shm, &READ_LOCKS))
 }
 
+/// The process that holds the instance lock of a database, if another one does. The lock itself is not touched: a start at the
+/// same moment must not be refused for it.
+pub fn of_instance_lock(database: &Path) -> Option<u32> {
+    let file = inode(&beside(database, ".lock"));
+    let whole = 0..=u64::MAX;
+    let found = pids(&|lock: &Lock| lock.writes && lock.covers(file, &whole));
+    found.first().copied()
+}
+
 /// The size of the -wal file in bytes; 0 when there is none.
 pub fn wal_size(database: &Path) -> u64 {
     std::fs::metadata(beside(database, "-wal")).map_or(0, |metadata| metadata.len())

@@ -18,7 +18,7 @@ const FULL_BELOW: u64 = 1 << 20;
 const ROOM_ABOVE: u64 = FULL_BELOW + ballast::SIZE;
 
 /// A -wal of more bytes than this is not emptied any more: in normal work it stays below half of it.
-const PINNED_ABOVE: u64 = 2 * WAL_LIMIT as u64;
+pub const PINNED_ABOVE: u64 = 2 * WAL_LIMIT as u64;
 
 /// Cause and remedy of a disk on which no file can be made.
 pub const NO_INODES: &str = "no inodes are left; remove some files";

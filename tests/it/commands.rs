@@ -12,8 +12,9 @@ mod status;
 
 use crate::harness::Site;
 
-const COMMANDS: [&str; 9] = [
-    "run", "drain", "import", "status", "check", "preview", "init", "receiver", "demo",
+const COMMANDS: [&str; 12] = [
+    "run", "drain", "import", "status", "check", "preview", "init", "receiver", "demo", "backup",
+    "prune", "db",
 ];
 
 #[test]
