@@ -179,6 +179,7 @@ pub fn watch_again(conn: &Connection) -> rusqlite::Result<()> {
     conn.execute(include_str!("../../sql/restore/mark_unwatched.sql"), [])?;
     make_programs(conn)?;
     conn.execute(include_str!("../../sql/restore/recount_backlog.sql"), [])?;
+    conn.execute(include_str!("../../sql/restore/recount_total.sql"), [])?;
     conn.execute(include_str!("../../sql/restore/name_unfit_users.sql"), [])?;
     log::warn!(
         "user_record was made anew by its owner, without ferryd's triggers: they are there again, and rows above the last planned id are planned. Rows below it that came meanwhile must be inserted again."

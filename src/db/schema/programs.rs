@@ -109,13 +109,8 @@ pub(super) const PROGRAMS: &[(&str, &str, &str)] = &[
     ),
     (
         "trigger",
-        "backlog_comes",
-        include_str!("../../../sql/triggers/backlog_comes.sql"),
-    ),
-    (
-        "trigger",
-        "backlog_changes",
-        include_str!("../../../sql/triggers/backlog_changes.sql"),
+        "backlog_shrinks",
+        include_str!("../../../sql/triggers/backlog_shrinks.sql"),
     ),
     (
         "trigger",

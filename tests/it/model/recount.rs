@@ -59,6 +59,12 @@ const OLDEST: &str = "
 
 const FAILED: &str = "SELECT id FROM processing_batch_status WHERE status IN ('FAILED', 'DEAD') ORDER BY last_attempt_at || '', id";
 
+/// The users of `ferryd status`, by index and out of all.
+const USERS_LISTED: (&str, &str) = (
+    include_str!("../../../sql/look/users.sql"),
+    include_str!("../../../sql/look/all_users.sql"),
+);
+
 /// What `ferryd audit` says about the counts.
 const DIFFERENCES: [&str; 4] = [
     include_str!("../../../sql/audit/open_counts_differ.sql"),
@@ -77,6 +83,10 @@ pub fn assert_views_are_true(conn: &Connection) {
     let mut failed = read(conn, "SELECT id FROM failed_batches");
     failed.reverse();
     assert_eq!(failed, read(conn, FAILED), "failed_batches");
+    // So few users that `status` looks at all of them.
+    let (fast, slow) = USERS_LISTED;
+    let listed = |sql: &str| read(conn, &sql.replace(":users", "5"));
+    assert_eq!(listed(fast), listed(slow), "users of status");
     for difference in DIFFERENCES {
         assert_eq!(read(conn, difference), Vec::<String>::new());
     }
