@@ -39,7 +39,7 @@ pub fn readers(database: &Path) -> String {
 pub fn of_instance_lock(database: &Path) -> Option<u32> {
     let file = inode(&beside(database, ".lock"));
     let whole = 0..=u64::MAX;
-    let found = pids(&|lock: &Lock| lock.writes && lock.covers(file, &whole));
+    let found = pids(|lock| lock.writes && lock.covers(file, &whole));
     found.first().copied()
 }
 

@@ -12,8 +12,8 @@ use crate::time::Timestamp;
 /// Batches that a step looks at, at most.
 const BATCHES: i64 = 100;
 
-/// Records that a step deletes, at most: about 5 ms of work.
-const RECORDS: usize = 500;
+/// Records that a step deletes, at most: some milliseconds of work.
+const RECORDS: usize = 250;
 
 /// What to prune.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
