@@ -31,6 +31,9 @@ const STEP: i32 = 1000;
 /// Room in bytes that the disk must have left beside the copy, for the database itself among others.
 const MARGIN: u64 = 16 << 20;
 
+/// What the check of the copy is nicer by than all else, nice(2).
+const NICE: i32 = 19;
+
 /// Pause when the source cannot be read for a moment.
 const PAUSE: Duration = Duration::from_millis(50);
 
@@ -159,6 +162,8 @@ fn seal(copy: &Path, made: Timestamp) -> anyhow::Result<()> {
     conn.pragma_update(None, "journal_mode", "DELETE")?;
     restored::mark_copy(&conn, made)?;
     conn.execute_batch("PRAGMA cache_size = -64000")?;
+    // Nobody waits for the check, while a daemon may want the processor. Where that is not allowed, it is done without.
+    let _ = rustix::process::nice(NICE);
     check::integrity(copy, &conn)?;
     conn.close().map_err(|(_, error)| error)?;
     Ok(())

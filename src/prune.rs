@@ -1,16 +1,20 @@
 //! `ferryd prune`: deletes what was delivered long ago, with the daemon up or down.
 //!
-//! It writes beside the daemon like any other program, in short transactions with pauses as long as the work between them:
-//! deliveries go on, and what was pruned stays so if it is stopped on the way.
+//! It writes beside the daemon like any other program, in short transactions with pauses between them, long ones while a daemon
+//! works on the file: deliveries go on. What was pruned stays so if it is stopped on the way.
 
 use std::path::Path;
 use std::time::{Duration, Instant};
 
 use crate::config::Durability;
 use crate::db::prune::{self, Order, Place, Pruned};
-use crate::db::{self, schema};
+use crate::db::{self, holders, schema};
 use crate::stop::Stop;
 use crate::time::Timestamp;
+
+/// Rest after a step, in times of what it took: for the daemon's writer, which wants the lock all the time, and for others.
+const REST_BESIDE_DAEMON: u32 = 4;
+const REST: u32 = 1;
 
 /// What to prune.
 #[derive(Debug, Clone, Copy)]
@@ -42,9 +46,14 @@ pub fn run(database: &Path, options: Options, stop: &Stop) -> anyhow::Result<Pru
         // An error leaves the transaction open; it ends with the connection.
         let (pruned, place) = prune::step(&conn, order, &place)?;
         conn.execute_batch("COMMIT")?;
+        let took = start.elapsed();
         total += pruned;
         next = place;
-        if stop.wait(start.elapsed()) {
+        let rest = match holders::of_instance_lock(database) {
+            Some(_) => REST_BESIDE_DAEMON,
+            None => REST,
+        };
+        if stop.wait(took * rest) {
             break;
         }
     }

@@ -12,7 +12,7 @@ use crate::time::Timestamp;
 /// Batches that a step looks at, at most.
 const BATCHES: i64 = 100;
 
-/// Records that a step deletes, at most: some milliseconds of work.
+/// Records that a step deletes, at most: a few milliseconds of work.
 const RECORDS: usize = 250;
 
 /// What to prune.
