@@ -1,4 +1,7 @@
-//! `ferryd check`: configuration, file, schema, integrity and permissions, each as one line with advice.
+//! `ferryd check`: configuration, file, schema, integrity, permissions, and the upkeep of file and machine, each as one line
+//! with advice.
+
+mod upkeep;
 
 use rusqlite::Connection;
 use rustix::fs::{Access, access};
@@ -6,10 +9,11 @@ use std::path::Path;
 use std::time::Duration;
 
 use crate::config::{self, BodyFormat, Config, Loaded};
-use crate::db::{self, OpenError, place, records, schema};
+use crate::db::{self, OpenError, place, records, restored, schema};
 use crate::endpoint::Endpoint;
 use crate::exit;
 use crate::output::say;
+use crate::time::Timestamp;
 
 /// Prints a line per check and returns the first failure.
 ///
@@ -33,8 +37,9 @@ pub fn run(loaded: &Loaded, probe: bool) -> anyhow::Result<()> {
             .map_err(Into::into),
     );
     if let Some(note) = note(config) {
-        say(&format!("note  {:<12} {note}", "api.method"));
+        report.put("api.method", Line::Note(note));
     }
+    report.put("retention", upkeep::retention(config.retention));
     let url = config.require_url();
     // Without a URL the rest of the request is looked at all the same.
     let endpoint = Endpoint::new(
@@ -52,8 +57,11 @@ pub fn run(loaded: &Loaded, probe: bool) -> anyhow::Result<()> {
             None
         }
     };
-    report.add("permissions", permissions(&config.database.path));
-    match open(&config.database.path) {
+    let database = &config.database.path;
+    report.add("permissions", permissions(database));
+    report.put("disk", upkeep::disk(database));
+    report.put("daemon", upkeep::daemon(database));
+    match open(database) {
         Err(error) => report.add("schema", Err(error)),
         Ok(None) => report.add(
             "schema",
@@ -64,13 +72,30 @@ pub fn run(loaded: &Loaded, probe: bool) -> anyhow::Result<()> {
             if let Some(endpoint) = &endpoint {
                 report.add("columns", columns(endpoint, &conn));
             }
-            report.add("integrity", integrity(&config.database.path, &conn));
+            let newest = upkeep::newest_time(&conn).unwrap_or_default();
+            report.put("clock", upkeep::clock(Timestamp::now(), newest));
+            report.put("wal", upkeep::wal(database));
+            if let Ok(Some(mark)) = restored::look(&conn) {
+                report.put("restored", upkeep::restored(&mark));
+            }
+            report.add("integrity", integrity(database, &conn));
         }
     }
     if let Some(endpoint) = endpoint.filter(|_| probe && url.is_ok()) {
         report.add("probe", reach(config, &endpoint));
     }
     report.first_failure.map_or(Ok(()), Err)
+}
+
+/// What is said of one thing.
+#[derive(Debug)]
+enum Line {
+    Ok(String),
+    /// Allowed, and good to know.
+    Note(String),
+    /// It works, but something should be done.
+    Warn(String),
+    Fail(anyhow::Error),
 }
 
 #[derive(Default)]
@@ -83,7 +108,7 @@ impl Report {
     fn add_secrets(&mut self, endpoint: &Endpoint) {
         let warnings = endpoint.warnings();
         for warning in &warnings {
-            say(&format!("warn  {:<12} {warning}", "secrets"));
+            self.put("secrets", Line::Warn(warning.clone()));
         }
         if endpoint.files() > 0 && warnings.is_empty() {
             self.add("secrets", Ok(format!("files in use: {}", endpoint.files())));
@@ -91,9 +116,15 @@ impl Report {
     }
 
     fn add(&mut self, what: &str, result: anyhow::Result<String>) {
-        match result {
-            Ok(detail) => say(&format!("ok    {what:<12} {detail}")),
-            Err(error) => {
+        self.put(what, result.map_or_else(Line::Fail, Line::Ok));
+    }
+
+    fn put(&mut self, what: &str, line: Line) {
+        match line {
+            Line::Ok(detail) => say(&format!("ok    {what:<12} {detail}")),
+            Line::Note(detail) => say(&format!("note  {what:<12} {detail}")),
+            Line::Warn(detail) => say(&format!("warn  {what:<12} {detail}")),
+            Line::Fail(error) => {
                 for line in exit::message(&error).lines() {
                     say(&format!("FAIL  {what:<12} {line}"));
                 }
@@ -117,10 +148,7 @@ fn permissions(database: &Path) -> anyhow::Result<String> {
         path: database.to_path_buf(),
         reason,
     };
-    let directory = match database.parent() {
-        Some(parent) if parent != Path::new("") => parent,
-        _ => Path::new("."),
-    };
+    let directory = place::directory_of(database);
     if !place::find(directory)?.is_some_and(|found| found.is_dir()) {
         return Err(OpenError::CannotCreate {
             path: database.to_path_buf(),
@@ -160,7 +188,11 @@ fn note(config: &Config) -> Option<String> {
     })
 }
 
-fn integrity(path: &Path, conn: &Connection) -> anyhow::Result<String> {
+/// Reads all of a database.
+///
+/// # Errors
+/// [`OpenError::Corrupt`], with what was found.
+pub(crate) fn integrity(path: &Path, conn: &Connection) -> anyhow::Result<String> {
     let lines = integrity_check(conn).map_err(|error| OpenError::of(path, error))?;
     if lines == ["ok"] {
         return Ok("the file is sound".into());

@@ -3,6 +3,7 @@
 mod dispatch;
 
 use clap::{Args, ColorChoice, CommandFactory, FromArgMatches, Parser, Subcommand};
+use std::ffi::OsString;
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::time::Duration;
@@ -177,6 +178,35 @@ enum Command {
         /// One JSON object: record_id, state, batch_id, next_attempt_at, explanation
         #[arg(long)]
         json: bool,
+    },
+    /// Make a checked copy of the database, with the daemon up or down
+    #[command(
+        after_help = "The copy is one file, and a file that is there is never replaced. Restoring: stop ferryd, remove ferryd.db,\nferryd.db-wal and ferryd.db-shm, copy the backup to ferryd.db, give it to ferryd's user, and start ferryd.\n\nExample:\n  ferryd backup /var/backups/ferryd-$(date +%F).db"
+    )]
+    Backup {
+        /// The copy, which must not be there yet
+        file: PathBuf,
+    },
+    /// Delete what was delivered long ago, with the daemon up or down
+    #[command(
+        after_help = "SUCCESS batches that ended longer ago are deleted; what they delivered stays counted. With --records the delivered\nrows of user_record that they covered go too, and what is in doubt stays. There is no way back.\nThe daemon prunes by itself with [retention].\n\nExample:\n  ferryd prune --older-than 30d --records"
+    )]
+    Prune {
+        /// Batches that ended longer ago than this (30s, 5m, 6h, 7d)
+        #[arg(long, value_name = "D", value_parser = config::parse_duration)]
+        older_than: Duration,
+        /// Also their rows of user_record
+        #[arg(long)]
+        records: bool,
+    },
+    /// Open the sqlite3 shell on the database, read-only
+    #[command(
+        after_help = "Options of the shell's that ferryd has too come behind `--`.\n\nExample:\n  ferryd db\n  ferryd db 'SELECT * FROM delivery_summary'\n  ferryd db -- -header -csv 'SELECT * FROM user_progress'"
+    )]
+    Db {
+        /// SQL, or options of the shell's
+        #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
+        arguments: Vec<OsString>,
     },
     /// Prove from the file, and from a receiver's journal, that nothing is lost, falsely successful or needlessly repeated
     #[command(

@@ -58,6 +58,7 @@ pub struct Config {
     pub retry: RetryPolicy,
     pub api: Api,
     pub gate: Gate,
+    pub retention: Retention,
     pub status: Status,
     pub shutdown: Shutdown,
 }
@@ -212,6 +213,15 @@ pub struct Gate {
     pub failures: u32,
     /// Time from one probe to the next; above zero.
     pub probe_interval: Duration,
+}
+
+/// `[retention]`: how long what was delivered stays in the file.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Retention {
+    /// SUCCESS batches that ended longer ago are deleted; `None`: all stay.
+    pub older_than: Option<Duration>,
+    /// Whether the records that they delivered go too.
+    pub records: bool,
 }
 
 /// `[status]`: the status listener.

@@ -27,6 +27,7 @@ use crate::lock::InstanceLock;
 use crate::metrics::Metrics;
 use crate::pace::Pace;
 use crate::planner::Planner;
+use crate::retention::Pruner;
 use crate::settings::{Current, Settings};
 use crate::steward::{self, Steward};
 use crate::stop::{Stop, StopSource};
@@ -164,6 +165,13 @@ impl Daemon {
             stop: stop.clone(),
         };
 
+        let pruner = Pruner {
+            database: config.database.path.clone(),
+            writer: writer.clone(),
+            settings: shared.settings.clone(),
+            stop: stop.clone(),
+        };
+
         let (crew, failures) = Crew::new();
         let writer_thread = crew.spawn("writer", || {
             write();
@@ -173,6 +181,7 @@ impl Daemon {
         let helpers = vec![
             crew.spawn("steward", move || Ok(steward.run()?))?,
             crew.spawn("timer", move || Ok(timer.run()?))?,
+            crew.spawn("retention", move || Ok(pruner.run()?))?,
             crew.spawn("watcher", move || {
                 watcher.run(&stop, &[planner_waker, steward_waker]);
                 Ok(())

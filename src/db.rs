@@ -13,8 +13,10 @@ pub mod holders;
 pub mod place;
 pub mod pool;
 pub mod preview;
+pub mod prune;
 mod receipt;
 pub mod records;
+pub mod restored;
 pub mod schema;
 mod second_look;
 pub mod settle;
@@ -202,7 +204,8 @@ pub fn open_writer(
 ) -> Result<Connection, OpenError> {
     place::check_access(path)?;
     let conn = open(path, OpenFlags::SQLITE_OPEN_READ_WRITE, wait)?;
-    let mode = prepare_writer(&conn, durability).map_err(|e| OpenError::of(path, e))?;
+    let prepared = prepare_writer(&conn, durability);
+    let mode = prepared.map_err(|e| OpenError::of(path, e))?;
     if mode != "wal" {
         // Without one a failed COMMIT may have happened, which the writer relies on that it cannot.
         return Err(OpenError::Foreign {
@@ -212,6 +215,7 @@ pub fn open_writer(
             ),
         });
     }
+    restored::announce(&conn, path).map_err(|e| OpenError::of(path, e))?;
     Ok(conn)
 }
 

@@ -64,6 +64,8 @@ pub fn run(config: &Config, options: &Options, stop: &Stop) -> anyhow::Result<Re
     // A drain is asked to deliver now: it waits for no further rows.
     let mut config = config.clone();
     config.batch.linger = Duration::ZERO;
+    // And it ends soon: the daemon prunes, or `ferryd prune` does.
+    config.retention.older_than = None;
     let daemon = Daemon::start(&config, scope, stop)?;
     let before = summary::counts(&*daemon.readers.get()?, scope)?;
     let bar = progress::records(total(before) as u64, "delivering");

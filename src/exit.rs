@@ -1,5 +1,6 @@
 //! Exit codes: which kind of trouble ended the process. Numbers from 64 up are those of BSD's sysexits.h.
 
+use crate::backup::NoBackup;
 use crate::check::Unreachable;
 use crate::client::BadProxy;
 use crate::config::ConfigError;
@@ -130,6 +131,13 @@ fn code_of(cause: &(dyn std::error::Error + 'static)) -> Option<u8> {
     }
     if cause.is::<CannotCreate>() {
         return Some(CANNOT_CREATE);
+    }
+    if let Some(error) = cause.downcast_ref::<NoBackup>() {
+        return Some(match error {
+            NoBackup::Stopped => FAILED,
+            NoBackup::CannotCreate { source, .. } if of_io(source) == PERMISSION => PERMISSION,
+            _ => CANNOT_CREATE,
+        });
     }
     if let Some(error) = cause.downcast_ref::<LockError>() {
         return Some(match error {

@@ -6,7 +6,7 @@ use serde::Serialize;
 use std::path::Path;
 
 use crate::db;
-use crate::db::steer;
+use crate::db::{schema, steer};
 use crate::gate::State;
 
 /// Where a record stands; the fields are the JSON keys of `ferryd explain --json`.
@@ -41,8 +41,12 @@ pub fn run(database: &Path, record: i64) -> anyhow::Result<Explained> {
         .optional()
         .context("user_record cannot be read")?;
     let Some(user) = user else {
-        let reason = "is not in user_record: it was never there, or its owner deleted it";
-        return Ok(of(record, "ABSENT", None, reason));
+        let mut reason =
+            "is not in user_record: it was never there, or its owner deleted it".to_string();
+        if records_were_pruned(&tx)? {
+            reason += ", or it was delivered and then pruned";
+        }
+        return Ok(of(record, "ABSENT", None, &reason));
     };
     if let Some(explained) = undelivered(&tx, record)? {
         return Ok(explained);
@@ -124,7 +128,7 @@ fn place(conn: &Connection, record: i64, user: i64) -> anyhow::Result<Explained>
         .query_map(params, Batch::read)?
         .collect::<rusqlite::Result<_>>()?;
     let Some(first) = batches.first() else {
-        let said = "is delivered; its batch is no longer in the file";
+        let said = "is delivered; its batch was pruned";
         return Ok(of(record, "DELIVERED", None, said));
     };
     if !first.sent {
@@ -134,6 +138,12 @@ fn place(conn: &Connection, record: i64, user: i64) -> anyhow::Result<Explained>
             format!("is not delivered: it waits its turn in {name}, which is {status}{held}");
         return Ok(of(record, "WAITING", Some(first.id), &said));
     }
+    // The batch of its range is gone; one of late rows, which may reach over many ids, is there.
+    if first.late && batches_were_pruned(conn, user)? {
+        let said =
+            format!("is delivered; its batch was pruned, or, if it came in late, with {first}");
+        return Ok(of(record, "DELIVERED", None, &said));
+    }
     let said = format!("is delivered, with {first}");
     let mut explained = of(record, "DELIVERED", Some(first.id), &said);
     // A late row leaves no trace but its batch, so that which of the two it was cannot be told.
@@ -142,6 +152,24 @@ fn place(conn: &Connection, record: i64, user: i64) -> anyhow::Result<Explained>
         explained.batch_id = None;
     }
     Ok(explained)
+}
+
+/// Whether `prune` has ever deleted records of this file.
+fn records_were_pruned(conn: &Connection) -> rusqlite::Result<bool> {
+    if schema::version_of(conn)? < schema::VERSION {
+        return Ok(false);
+    }
+    let sql = include_str!("../sql/explain/records_were_pruned.sql");
+    conn.query_row(sql, [], |row| row.get(0))
+}
+
+/// Whether batches of the user were pruned.
+fn batches_were_pruned(conn: &Connection, user: i64) -> rusqlite::Result<bool> {
+    if schema::version_of(conn)? < schema::VERSION {
+        return Ok(false);
+    }
+    let sql = include_str!("../sql/explain/batches_were_pruned.sql");
+    conn.query_row(sql, named_params! {":user": user}, |row| row.get(0))
 }
 
 /// A batch that may have delivered the record.

@@ -35,17 +35,18 @@
 //! Domain, pure: [`record`], [`batch`], [`chunk`], [`verdict`], [`outcome`], [`retry`], [`time`], [`text`], [`placeholder`],
 //! [`percent`], [`nearest`], [`secret`], [`pem`], [`line`](mod@line), [`table`].
 //! Storage: [`db`] and what is in it; the statements themselves are in `sql/`. Delivery: [`endpoint`], [`client`].
-//! Threads: [`daemon`], [`planner`], [`worker`], [`gate`], [`pace`], [`timer`], [`steward`], [`wake`], [`settings`],
+//! Threads: [`daemon`], [`planner`], [`worker`], [`gate`], [`pace`], [`timer`], [`steward`], [`retention`], [`wake`], [`settings`],
 //! [`stop`], [`signals`], [`lock`], [`limits`].
 //! Told by all threads, for whoever looks from beside: [`activity`], [`metrics`].
 //! Edges: [`cli`], [`config`], [`run`](mod@run), [`drain`], [`import`], [`status`], [`failures`], [`batches`],
-//! [`listing`], [`check`], [`preview`], [`explain`], [`operate`], [`init`], [`demo`], [`receiver`], [`journal`],
+//! [`listing`], [`check`], [`preview`], [`explain`], [`operate`], [`prune`](mod@prune), [`backup`], [`shell`], [`init`], [`demo`], [`receiver`], [`journal`],
 //! [`audit`], [`server`], [`listener`], [`progress`], [`terminal`], [`screen`], [`output`], [`stderr`], [`logging`], [`systemd`], [`exit`].
 //!
 //! Dependencies point from edges to threads, to storage and delivery, to the domain, and never back.
 
 pub mod activity;
 pub mod audit;
+pub mod backup;
 pub mod batch;
 pub mod batches;
 pub mod check;
@@ -83,14 +84,17 @@ pub mod placeholder;
 pub mod planner;
 pub mod preview;
 pub mod progress;
+pub mod prune;
 pub mod receiver;
 pub mod record;
+pub mod retention;
 pub mod retry;
 pub mod run;
 pub mod screen;
 pub mod secret;
 pub mod server;
 pub mod settings;
+pub mod shell;
 pub mod signals;
 pub mod status;
 pub mod stderr;

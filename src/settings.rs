@@ -9,7 +9,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 use std::time::Duration;
 
-use crate::config::Config;
+use crate::config::{Config, Retention};
 use crate::db::batches::Cut;
 use crate::db::records::{self, Loader};
 use crate::endpoint::Endpoint;
@@ -31,6 +31,8 @@ pub struct Settings {
     /// A request that takes longer is stuck: with OAuth2 it may take four times `api.timeout`, and nothing cuts off the
     /// system's name lookup.
     pub longest_request: Duration,
+    /// How long what was delivered stays.
+    pub retention: Retention,
     /// For requests in flight at a stop.
     pub grace: Duration,
     replaced: AtomicBool,
@@ -56,6 +58,7 @@ impl Settings {
                 linger: config.batch.linger,
             },
             longest_request: config.api.timeout.saturating_mul(5).saturating_add(LOOKUP),
+            retention: config.retention,
             grace: config.shutdown.grace,
             replaced: AtomicBool::new(false),
         })

@@ -1,7 +1,8 @@
--- The batches of a user are numbered 0, 1, 2, …
-SELECT 'user ' || user_id || ': ' || count(*) || ' batches are numbered ' || min(batch_offset) || ' to ' || max(batch_offset)
-       || ', the next is ' || coalesce(next_offset, 'not known') AS found
-  FROM processing_batch_status
+-- The batches of a user are numbered 0, 1, 2, …, and those that are not there any more were pruned.
+SELECT 'user ' || user_id || ': ' || batches || ' batches are numbered ' || coalesce(low, 'none') || ' to ' || coalesce(high, 'none')
+       || ', ' || coalesce(pruned_batches, 0) || ' were pruned, the next is ' || coalesce(next_offset, 'not known') AS found
+  FROM (SELECT user_id, count(batch_offset) AS batches, min(batch_offset) AS low, max(batch_offset) AS high
+          FROM (SELECT user_id, batch_offset FROM processing_batch_status UNION ALL SELECT user_id, NULL FROM user_cursor)
+         GROUP BY user_id)
   LEFT JOIN user_cursor USING (user_id)
- GROUP BY user_id
-HAVING min(batch_offset) <> 0 OR max(batch_offset) <> count(*) - 1 OR next_offset IS NOT count(*)
+ WHERE next_offset IS NOT batches + pruned_batches OR low < 0 OR high >= next_offset

@@ -9,7 +9,9 @@ SELECT 'user ' || user_id || ': user_progress differs from the tables by waiting
     UNION ALL
     SELECT user_id, -waiting, 0, -retrying, -unknown, -dead FROM user_count WHERE typeof(user_id) = 'integer'
     UNION ALL
-    SELECT user_id, 0, -delivered_count, 0, 0, 0 FROM processing_batch_status)
+    SELECT user_id, 0, -delivered_count, 0, 0, 0 FROM processing_batch_status
+    UNION ALL
+    SELECT user_id, 0, -pruned_delivered, 0, 0, 0 FROM user_cursor)
  GROUP BY user_id
 HAVING sum(waiting) <> 0
        AND user_id NOT IN (SELECT user_id FROM under_way)

@@ -5,10 +5,10 @@ WITH
            coalesce(sum(unknown), 0) AS unknown, coalesce(sum(dead), 0) AS dead
       FROM user_count),
   batch_total AS (
-    SELECT coalesce(sum(delivered_count), 0) AS delivered,
+    SELECT coalesce(sum(delivered_count), 0) + (SELECT coalesce(sum(pruned_delivered), 0) FROM user_cursor) AS delivered,
            count(CASE status WHEN 'PENDING' THEN 1 END) AS pending,
            count(CASE status WHEN 'RUNNING' THEN 1 END) AS running,
-           count(CASE status WHEN 'SUCCESS' THEN 1 END) AS success,
+           count(CASE status WHEN 'SUCCESS' THEN 1 END) + (SELECT coalesce(sum(pruned_batches), 0) FROM user_cursor) AS success,
            count(CASE status WHEN 'FAILED' THEN 1 END) AS failed,
            count(CASE status WHEN 'DEAD' THEN 1 END) AS dead
       FROM processing_batch_status),

@@ -1,11 +1,12 @@
--- delivery_total against user_cursor, and against the rows that belong to no user.
+-- delivery_total against user_cursor and the backlog, and against the rows that belong to no user.
 WITH
   user_total AS (
     SELECT total(success_batches) AS success, total(delivered) AS delivered, total(pending_batches) AS pending,
            total(running_batches) AS running, total(failed_batches) AS failed, total(dead_batches) AS dead_batches,
            total(resting_delivered) AS resting_delivered, total(resting_left) AS resting_left,
            total(retrying) AS retrying, total(unknown) AS unknown, total(dead) AS dead,
-           (SELECT count(*) FROM undelivered_record WHERE user_id IS NULL AND state <> 'LATE') AS userless
+           (SELECT count(*) FROM undelivered_record WHERE user_id IS NULL AND state <> 'LATE') AS userless,
+           (SELECT total(records) FROM backlog) AS unplanned
       FROM user_cursor),
   compared (name, said, held) AS (
     SELECT 'success_batches', t.success_batches, u.success FROM delivery_total AS t, user_total AS u
@@ -19,7 +20,8 @@ WITH
     UNION ALL SELECT 'retrying', t.retrying, u.retrying FROM delivery_total AS t, user_total AS u
     UNION ALL SELECT 'unknown', t.unknown, u.unknown FROM delivery_total AS t, user_total AS u
     UNION ALL SELECT 'dead', t.dead, u.dead FROM delivery_total AS t, user_total AS u
-    UNION ALL SELECT 'userless', t.userless, u.userless FROM delivery_total AS t, user_total AS u)
-SELECT 'delivery_total.' || name || ' is ' || said || ', the users add up to ' || CAST(held AS INTEGER) AS found
+    UNION ALL SELECT 'userless', t.userless, u.userless FROM delivery_total AS t, user_total AS u
+    UNION ALL SELECT 'unplanned', t.unplanned, u.unplanned FROM delivery_total AS t, user_total AS u)
+SELECT 'delivery_total.' || name || ' is ' || said || ', the tables add up to ' || CAST(held AS INTEGER) AS found
   FROM compared
  WHERE said <> held

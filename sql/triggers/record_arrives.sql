@@ -16,6 +16,7 @@ BEGIN
   INSERT INTO backlog (user_id, records, since)
   SELECT new.user_id, 1, strftime('%Y-%m-%dT%H:%M:%fZ', 'now') WHERE typeof(new.user_id) = 'integer'
   ON CONFLICT (user_id) DO UPDATE SET records = records + 1;
+  UPDATE delivery_total SET unplanned = unplanned + 1 WHERE only_row = 1 AND typeof(new.user_id) = 'integer';
 
   INSERT INTO undelivered_record (record_id, state, error, first_seen_at)
   SELECT new.id, 'DEAD', 'user_id is not a whole number', strftime('%Y-%m-%dT%H:%M:%fZ', 'now')

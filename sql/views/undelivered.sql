@@ -1,5 +1,5 @@
--- The records that are not simply waiting their turn, with the row's own columns and the reason in words.
 CREATE VIEW undelivered AS
+-- The records that are not simply waiting their turn, with the row's own columns and the reason in words.
 SELECT u.record_id, u.state,
        CASE u.state
          WHEN 'LATE' THEN 'came in below an id that was already planned; waits for a batch of its own'

@@ -8,8 +8,8 @@ use crate::config::{self, Flags, Loaded};
 use crate::daemon::StoppedWaiting;
 use crate::db::steer::Verb;
 use crate::{
-    audit, batches, check, demo, drain, explain, failures, import, init, logging, operate, output,
-    preview, receiver, run, signals, status, terminal,
+    audit, backup, batches, check, demo, drain, explain, failures, import, init, logging, operate,
+    output, preview, prune, receiver, run, shell, signals, status, terminal,
 };
 
 /// How a command ended that did not fail.
@@ -114,6 +114,27 @@ impl Cli {
                     false => terminal::wrap(&explained.explanation),
                 });
             }
+            Command::Backup { file } => {
+                let made = backup::run(&database(&flags)?, &file, &signals::stop()?)?;
+                let megabytes = made.bytes as f64 / 1e6;
+                say(
+                    quiet,
+                    &format!("{}: made and checked, {megabytes:.1} MB", file.display()),
+                );
+            }
+            Command::Prune {
+                older_than,
+                records,
+            } => {
+                let options = prune::Options {
+                    older_than,
+                    records,
+                };
+                let database = database(&flags)?;
+                let pruned = prune::run(&database, options, &signals::stop()?)?;
+                say(quiet, &format!("{}: {pruned}", database.display()));
+            }
+            Command::Db { arguments } => shell::run(&database(&flags)?, &arguments)?,
             Command::Audit { journal, json } => {
                 let options = audit::Options { journal, json };
                 if !audit::run(&database(&flags)?, &options)? {

@@ -49,6 +49,7 @@ impl Config {
             "api.max_in_flight" = api.pace.max_in_flight, "api.concurrency" = api.pace.adaptive,
             api.compress, api.user_agent,
             gate.failures, gate.probe_interval,
+            retention.older_than, retention.records,
             status.listen, status.show_records,
             shutdown.grace,
         ]

@@ -14,7 +14,7 @@ use super::template::defaults_document;
 use super::values::{Given, check_database_path};
 use super::{
     Api, Auth, Batch, BodyFormat, Bulk, Compress, Config, ConfigError, Database, Durability, Flags,
-    Gate, IdempotencyKey, OAuth2, Proxy, Shutdown, Status, Tls, Webhook, Workers, shown,
+    Gate, IdempotencyKey, OAuth2, Proxy, Retention, Shutdown, Status, Tls, Webhook, Workers, shown,
 };
 use crate::pace;
 use crate::retry::RetryPolicy;
@@ -254,6 +254,10 @@ fn blank() -> Config {
         gate: Gate {
             failures: 0,
             probe_interval: Duration::ZERO,
+        },
+        retention: Retention {
+            older_than: None,
+            records: false,
         },
         status: Status {
             listen: None,

@@ -5,14 +5,14 @@
 //! would refuse.
 
 mod access;
+mod api;
 mod bulk;
+mod retention;
 
-use super::request::{api_url, key_header};
 use super::values::{
-    boolean, check_header, check_verdict, database_path, duration, factor, listen, method, one_of,
-    positive_duration, proxy, rate_limit, user_agent, whole,
+    Given, boolean, database_path, duration, factor, listen, one_of, positive_duration, whole,
 };
-use super::{BodyFormat, Compress, Config, Durability, IdempotencyKey, values::Given};
+use super::{Config, Durability};
 use crate::nearest::nearest;
 
 /// A setting.
@@ -107,7 +107,7 @@ fn plain(name: &str) -> String {
     name.to_ascii_lowercase().replace('.', "_")
 }
 
-use Initial::{Default, Unset};
+use Initial::Default;
 use Set::One;
 
 /// Every setting, section by section.
@@ -177,160 +177,25 @@ pub(super) static KEYS: &[Key] = &[
         initial: Default("20"),
         set: One(|config, given| whole(given, 0..=u32::MAX).map(|n| config.retry.max_attempts = n)),
     },
-    Key {
-        name: "api.url",
-        help: "Where the records are sent, http or https. Required; there is no default.\n\
-               {column} in the path or in the query stands for a column of the record,\n\
-               percent-encoded: \"https://api.example/users/{user_id}?city={city}\".",
-        initial: Unset(r#""http://127.0.0.1:8080/records""#),
-        set: One(|config, given| api_url(given).map(|url| config.api.url = Some(url))),
-    },
-    Key {
-        name: "api.method",
-        help: "The HTTP method, in upper case.",
-        initial: Default(r#""POST""#),
-        set: One(|config, given| method(given).map(|method| config.api.method = method)),
-    },
-    Key {
-        name: "api.timeout",
-        help: "How long a whole request may take.",
-        initial: Default(r#""30s""#),
-        set: One(|config, given| positive_duration(given).map(|d| config.api.timeout = d)),
-    },
-    Key {
-        name: "api.connect_timeout",
-        help: "How long connecting may take.",
-        initial: Default(r#""5s""#),
-        set: One(|config, given| positive_duration(given).map(|d| config.api.connect_timeout = d)),
-    },
-    Key {
-        name: "api.headers",
-        help: "Further header fields, such as { X-City = \"{city}\" }; secret ones belong into [api.auth].\n\
-               A field with the placeholder of a column that is NULL is left out.\n\
-               They may also be written as a section of their own, [api.headers].",
-        initial: Default("{}"),
-        set: Set::Table(Table {
-            entries: |config| &mut config.api.headers,
-            check: check_header,
-            may_be_empty: true,
-        }),
-    },
-    Key {
-        name: "api.body",
-        help: "What the body holds: key = column of user_record, in this order.\n\
-               Nested tables are nested objects and lists are lists: place = { city = \"city\" }.\n\
-               { value = … } is a constant, { json = \"column\" } the JSON text of a column.\n\
-               (A nested object whose only key is value, json or object: { object = { value = \"column\" } }.)\n\
-               It may also be written as a section of its own, [api.body].",
-        initial: Default(r#"{ networkId = "network_id", city = "city" }"#),
-        set: Set::Body,
-    },
-    Key {
-        name: "api.format",
-        help: "How the body is written: \"json\", \"form\" (as HTML forms are; a NULL is left out) or\n\
-               \"none\" (there is no body).",
-        initial: Default(r#""json""#),
-        set: One(|config, given| {
-            let words = [
-                ("json", BodyFormat::Json),
-                ("form", BodyFormat::Form),
-                ("none", BodyFormat::None),
-            ];
-            one_of(given, &words).map(|format| config.api.format = format)
-        }),
-    },
-    Key {
-        name: "api.verdicts",
-        help: "HTTP statuses that mean something else than usual to this API, such as { 404 = \"dead\" }:\n\
-               \"retry\" (send the record again), \"hold\" (the destination is at fault) or \"dead\".",
-        initial: Default("{}"),
-        set: Set::Table(Table {
-            entries: |config| &mut config.api.verdicts,
-            check: check_verdict,
-            may_be_empty: true,
-        }),
-    },
-    Key {
-        name: "api.idempotency_key",
-        help: "How the key of a record is written into idempotency_header: \"bare\", \"quoted\"\n\
-               (a structured-field string) or \"off\".",
-        initial: Default(r#""bare""#),
-        set: One(|config, given| {
-            let words = [
-                ("bare", IdempotencyKey::Bare),
-                ("quoted", IdempotencyKey::Quoted),
-                ("off", IdempotencyKey::Off),
-            ];
-            one_of(given, &words).map(|form| config.api.idempotency_key = form)
-        }),
-    },
-    Key {
-        name: "api.idempotency_header",
-        help: "The header field that tells the API a record's key.",
-        initial: Default(r#""Idempotency-Key""#),
-        set: One(|config, given| {
-            key_header(given).map(|name| config.api.idempotency_header = name)
-        }),
-    },
-    Key {
-        name: "api.traceparent",
-        help: "Whether each request has a traceparent header field of its own (W3C Trace Context).",
-        initial: Default("false"),
-        set: One(|config, given| boolean(given).map(|on| config.api.traceparent = on)),
-    },
-    Key {
-        name: "api.proxy",
-        help: "\"none\", \"env\" (HTTPS_PROXY and its kin), or the URL of an http or https proxy.",
-        initial: Default(r#""none""#),
-        set: One(|config, given| proxy(given).map(|proxy| config.api.proxy = proxy)),
-    },
+    api::URL,
+    api::METHOD,
+    api::TIMEOUT,
+    api::CONNECT_TIMEOUT,
+    api::HEADERS,
+    api::BODY,
+    api::FORMAT,
+    api::VERDICTS,
+    api::IDEMPOTENCY_KEY,
+    api::IDEMPOTENCY_HEADER,
+    api::TRACEPARENT,
+    api::PROXY,
     access::ALLOW_HTTP,
-    Key {
-        name: "api.rate_limit",
-        help: "Requests that may begin in a second, minute or hour, over all workers, such as \"50/s\",\n\
-               \"600/m\" or \"1000/h\"; \"none\": as fast as it goes. They are evenly spaced, see burst.",
-        initial: Default(r#""none""#),
-        set: One(|config, given| rate_limit(given).map(|d| config.api.pace.interval = d)),
-    },
-    Key {
-        name: "api.burst",
-        help: "Requests that may begin at once after a pause, within rate_limit; 1 to 1000000.",
-        initial: Default("1"),
-        set: One(|config, given| whole(given, 1..=1_000_000).map(|n| config.api.pace.burst = n)),
-    },
-    Key {
-        name: "api.max_in_flight",
-        help: "Requests under way at a time, over all workers, at most; 0: as many as workers.threads.",
-        initial: Default("0"),
-        set: One(|config, given| whole(given, 0..=1024).map(|n| config.api.pace.max_in_flight = n)),
-    },
-    Key {
-        name: "api.concurrency",
-        help: "\"fixed\", or \"adaptive\": starts with one request at a time, and finds how many the API\n\
-               likes, from how long it takes and whether it answers 429 or 503; never more than\n\
-               max_in_flight and workers.threads.",
-        initial: Default(r#""fixed""#),
-        set: One(|config, given| {
-            let words = [("fixed", false), ("adaptive", true)];
-            one_of(given, &words).map(|adaptive| config.api.pace.adaptive = adaptive)
-        }),
-    },
-    Key {
-        name: "api.compress",
-        help: "\"none\", or \"gzip\": request bodies of 1 KiB and more are compressed, if the API can\n\
-               read that.",
-        initial: Default(r#""none""#),
-        set: One(|config, given| {
-            let words = [("none", Compress::None), ("gzip", Compress::Gzip)];
-            one_of(given, &words).map(|compress| config.api.compress = compress)
-        }),
-    },
-    Key {
-        name: "api.user_agent",
-        help: "The User-Agent header: who is calling.",
-        initial: Default(concat!("\"ferryd/", env!("CARGO_PKG_VERSION"), "\"")),
-        set: One(|config, given| user_agent(given).map(|text| config.api.user_agent = text)),
-    },
+    api::RATE_LIMIT,
+    api::BURST,
+    api::MAX_IN_FLIGHT,
+    api::CONCURRENCY,
+    api::COMPRESS,
+    api::USER_AGENT,
     bulk::RECORDS,
     bulk::FORMAT,
     bulk::MAX_BYTES,
@@ -364,6 +229,8 @@ pub(super) static KEYS: &[Key] = &[
         initial: Default(r#""30s""#),
         set: One(|config, given| positive_duration(given).map(|d| config.gate.probe_interval = d)),
     },
+    retention::OLDER_THAN,
+    retention::RECORDS,
     Key {
         name: "status.listen",
         help: "Where the status is served: \"none\", a loopback address such as \"127.0.0.1:9464\",\n\

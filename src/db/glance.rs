@@ -7,7 +7,7 @@ use rusqlite::types::ValueRef;
 use rusqlite::{Connection, Row, named_params};
 
 use super::claims;
-use super::summary::{self, Summary};
+use super::summary::{self, Summary, User};
 use crate::text;
 use crate::time::Timestamp;
 
@@ -59,21 +59,6 @@ pub struct Glance {
     pub userless: i64,
 }
 
-/// How far a user's records are.
-#[derive(Debug, Clone)]
-pub struct User {
-    /// `user_record.user_id`.
-    pub id: i64,
-    /// Records not sent at all yet.
-    pub waiting: i64,
-    /// Records accepted by the API.
-    pub delivered: i64,
-    /// Records that wait for a retry, or whose fate is unknown.
-    pub retrying: i64,
-    /// Records that will not be sent again.
-    pub dead: i64,
-}
-
 /// A record that failed.
 #[derive(Debug, Clone)]
 pub struct Failed {
@@ -111,7 +96,7 @@ pub fn facts(conn: &Connection) -> rusqlite::Result<Facts> {
 pub fn glance(conn: &Connection, with_content: bool) -> rusqlite::Result<Glance> {
     let tx = conn.unchecked_transaction()?;
     let facts = read_facts(&tx)?;
-    let mut users = top_users(&tx)?;
+    let mut users = summary::users(&tx, USERS + 1)?;
     let more_users = users.len() > USERS;
     users.truncate(USERS);
     let dead = include_str!("../../sql/look/page_dead_batches.sql");
@@ -131,7 +116,7 @@ pub fn glance(conn: &Connection, with_content: bool) -> rusqlite::Result<Glance>
 fn read_facts(conn: &Connection) -> rusqlite::Result<Facts> {
     let at = Timestamp::now();
     let (gate_since, probe_at) = conn
-        .prepare_cached(include_str!("../../sql/look/page_gate.sql"))?
+        .prepare_cached(include_str!("../../sql/look/held.sql"))?
         .query_row([], |row| Ok((time(row, 0)?, time(row, 1)?)))?;
     Ok(Facts {
         at,
@@ -140,20 +125,6 @@ fn read_facts(conn: &Connection) -> rusqlite::Result<Facts> {
         probe_at,
         next_due: claims::next_due(conn, at)?.map(|(first, _)| first),
     })
-}
-
-fn top_users(conn: &Connection) -> rusqlite::Result<Vec<User>> {
-    let mut statement = conn.prepare_cached(include_str!("../../sql/look/users.sql"))?;
-    let users = statement.query_map(named_params! {":users": USERS as i64 + 1}, |row| {
-        Ok(User {
-            id: row.get("user_id")?,
-            waiting: row.get("waiting")?,
-            delivered: row.get("delivered")?,
-            retrying: row.get("retrying")?,
-            dead: row.get("dead")?,
-        })
-    })?;
-    users.collect()
 }
 
 /// Records of the batches that `batches` selects, `dead` ones or those that wait for a retry; and as far as there is room,

@@ -18,7 +18,7 @@ const FULL_BELOW: u64 = 1 << 20;
 const ROOM_ABOVE: u64 = FULL_BELOW + ballast::SIZE;
 
 /// A -wal of more bytes than this is not emptied any more: in normal work it stays below half of it.
-const PINNED_ABOVE: u64 = 2 * WAL_LIMIT as u64;
+pub const PINNED_ABOVE: u64 = 2 * WAL_LIMIT as u64;
 
 /// Cause and remedy of a disk on which no file can be made.
 pub const NO_INODES: &str = "no inodes are left; remove some files";
@@ -182,7 +182,7 @@ pub fn has_no_inodes(database: &Path) -> bool {
 }
 
 /// Bytes that this process may still write there; `None` where the file system does not tell.
-fn room(database: &Path) -> Option<u64> {
+pub fn room(database: &Path) -> Option<u64> {
     let found = file_system(database)?;
     // What is kept back for root is there for root.
     let blocks = match rustix::process::geteuid().is_root() {
@@ -194,11 +194,16 @@ fn room(database: &Path) -> Option<u64> {
 
 /// The file system of a database, or of the directory where it would be.
 fn file_system(database: &Path) -> Option<StatVfs> {
-    let directory = match database.parent() {
+    let directory = directory_of(database);
+    statvfs(database).or_else(|_| statvfs(directory)).ok()
+}
+
+/// The directory that a file is in, or would be.
+pub fn directory_of(file: &Path) -> &Path {
+    match file.parent() {
         Some(parent) if parent != Path::new("") => parent,
         _ => Path::new("."),
-    };
-    statvfs(database).or_else(|_| statvfs(directory)).ok()
+    }
 }
 
 #[cfg(test)]

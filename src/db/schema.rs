@@ -3,130 +3,20 @@
 //! Migrations only go forward: `user_version` is the number of those that were applied. Triggers and views hold no data
 //! and are made anew whenever their text differs; what the triggers count is then recounted. Nothing is written before [`inspect`] has agreed.
 
+mod programs;
+
 use rusqlite::{Connection, OptionalExtension, TransactionBehavior};
 use std::path::Path;
 use std::time::Duration;
 
 use super::{APPLICATION_ID, OpenError};
+use programs::PROGRAMS;
 
 const MIGRATIONS: &[&str] = &[
     include_str!("../../sql/schema/0001_first.sql"),
     include_str!("../../sql/schema/0002_counts.sql"),
     include_str!("../../sql/schema/0003_chunk.sql"),
-];
-
-/// Kind, name and text of what is made anew when it changes.
-const PROGRAMS: &[(&str, &str, &str)] = &[
-    (
-        "view",
-        "record_arrival",
-        include_str!("../../sql/views/record_arrival.sql"),
-    ),
-    (
-        "view",
-        "record_departure",
-        include_str!("../../sql/views/record_departure.sql"),
-    ),
-    (
-        "view",
-        "delivery_summary",
-        include_str!("../../sql/views/delivery_summary.sql"),
-    ),
-    (
-        "view",
-        "user_progress",
-        include_str!("../../sql/views/user_progress.sql"),
-    ),
-    (
-        "view",
-        "failed_batches",
-        include_str!("../../sql/views/failed_batches.sql"),
-    ),
-    (
-        "view",
-        "undelivered",
-        include_str!("../../sql/views/undelivered.sql"),
-    ),
-    (
-        "view",
-        "recent_batches",
-        include_str!("../../sql/views/recent_batches.sql"),
-    ),
-    (
-        "trigger",
-        "record_arrives",
-        include_str!("../../sql/triggers/record_arrives.sql"),
-    ),
-    (
-        "trigger",
-        "record_departs",
-        include_str!("../../sql/triggers/record_departs.sql"),
-    ),
-    (
-        "trigger",
-        "ferryd_record_replaced",
-        include_str!("../../sql/triggers/ferryd_record_replaced.sql"),
-    ),
-    (
-        "trigger",
-        "ferryd_record_inserted",
-        include_str!("../../sql/triggers/ferryd_record_inserted.sql"),
-    ),
-    (
-        "trigger",
-        "ferryd_record_deleted",
-        include_str!("../../sql/triggers/ferryd_record_deleted.sql"),
-    ),
-    (
-        "trigger",
-        "ferryd_record_moved",
-        include_str!("../../sql/triggers/ferryd_record_moved.sql"),
-    ),
-    (
-        "trigger",
-        "batch_is_planned",
-        include_str!("../../sql/triggers/batch_is_planned.sql"),
-    ),
-    (
-        "trigger",
-        "batch_moves_on",
-        include_str!("../../sql/triggers/batch_moves_on.sql"),
-    ),
-    (
-        "trigger",
-        "trouble_comes",
-        include_str!("../../sql/triggers/trouble_comes.sql"),
-    ),
-    (
-        "trigger",
-        "trouble_changes",
-        include_str!("../../sql/triggers/trouble_changes.sql"),
-    ),
-    (
-        "trigger",
-        "trouble_ends",
-        include_str!("../../sql/triggers/trouble_ends.sql"),
-    ),
-    (
-        "trigger",
-        "user_is_counted",
-        include_str!("../../sql/triggers/user_is_counted.sql"),
-    ),
-    (
-        "trigger",
-        "batch_succeeds",
-        include_str!("../../sql/triggers/batch_succeeds.sql"),
-    ),
-    (
-        "trigger",
-        "success_is_final",
-        include_str!("../../sql/triggers/success_is_final.sql"),
-    ),
-    (
-        "trigger",
-        "command_is_legal",
-        include_str!("../../sql/triggers/command_is_legal.sql"),
-    ),
+    include_str!("../../sql/schema/0004_upkeep.sql"),
 ];
 
 /// The newest schema that this program knows.
@@ -199,12 +89,20 @@ pub fn inspect(path: &Path, wait: Duration) -> Result<Found, OpenError> {
     }
 }
 
+/// The schema version of a ferryd file.
+///
+/// # Errors
+/// SQLite's.
+pub fn version_of(conn: &Connection) -> rusqlite::Result<i32> {
+    pragma(conn, "user_version")
+}
+
 /// Refuses a file that `migrate` has yet to bring to this version, for those who read more than the views.
 ///
 /// # Errors
 /// When the file is older, or cannot be read.
 pub fn expect_this_version(conn: &Connection, path: &Path) -> Result<(), OpenError> {
-    let found = pragma(conn, "user_version").map_err(|e| OpenError::of(path, e))?;
+    let found = version_of(conn).map_err(|e| OpenError::of(path, e))?;
     if found < VERSION {
         return Err(OpenError::Older {
             path: path.to_path_buf(),
@@ -278,8 +176,10 @@ pub fn is_watched(conn: &Connection) -> rusqlite::Result<bool> {
 /// SQLite's, for example while there is no such table.
 pub fn watch_again(conn: &Connection) -> rusqlite::Result<()> {
     conn.execute_batch(include_str!("../../sql/restore/record_index.sql"))?;
+    conn.execute(include_str!("../../sql/restore/mark_unwatched.sql"), [])?;
     make_programs(conn)?;
     conn.execute(include_str!("../../sql/restore/recount_backlog.sql"), [])?;
+    conn.execute(include_str!("../../sql/restore/recount_total.sql"), [])?;
     conn.execute(include_str!("../../sql/restore/name_unfit_users.sql"), [])?;
     log::warn!(
         "user_record was made anew by its owner, without ferryd's triggers: they are there again, and rows above the last planned id are planned. Rows below it that came meanwhile must be inserted again."
@@ -311,7 +211,7 @@ fn programs_are_current(conn: &Connection) -> rusqlite::Result<bool> {
 }
 
 /// The tables and indexes that the migrations make beside `user_record`.
-const OWN_NAMES: [&str; 18] = [
+const OWN_NAMES: [&str; 22] = [
     "instance",
     "processing_batch_status",
     "undelivered_record",
@@ -327,6 +227,10 @@ const OWN_NAMES: [&str; 18] = [
     "open_batch_by_status",
     "open_range_by_user",
     "failed_batch_by_time",
+    "success_by_time",
+    "late_batch_by_user",
+    "user_by_rest",
+    "backlog_by_time",
     "undelivered_by_batch",
     "late_by_user",
     "command_to_do",

@@ -4,6 +4,7 @@ use rusqlite::{Connection, OptionalExtension, named_params};
 use serde::Serialize;
 
 use super::batches::Scope;
+use super::schema;
 use crate::time::Timestamp;
 
 /// The row of `delivery_summary`; the JSON keys of `ferryd status --json` are its columns.
@@ -60,6 +61,50 @@ pub fn summary(conn: &Connection) -> rusqlite::Result<Summary> {
                 gate_reason: row.get("gate_reason")?,
             })
         })
+}
+
+/// How far a user's records are.
+#[derive(Debug, Clone)]
+pub struct User {
+    /// `user_record.user_id`.
+    pub user: i64,
+    /// Records not sent at all yet.
+    pub waiting: i64,
+    /// Records accepted by the API.
+    pub delivered: i64,
+    /// Records that wait for a retry, or whose fate is unknown.
+    pub retrying: i64,
+    /// Records that will not be sent again.
+    pub dead: i64,
+    /// Batches of which all is delivered.
+    pub done_batches: i64,
+    /// All others.
+    pub open_batches: i64,
+}
+
+/// The users with the most left to do, at most so many.
+///
+/// # Errors
+/// SQLite's.
+pub fn users(conn: &Connection, most: usize) -> rusqlite::Result<Vec<User>> {
+    // A file that is yet to be brought up has no index for it.
+    let sql = match schema::version_of(conn)? < schema::VERSION {
+        true => include_str!("../../sql/look/all_users.sql"),
+        false => include_str!("../../sql/look/users.sql"),
+    };
+    let mut statement = conn.prepare_cached(sql)?;
+    let users = statement.query_map(named_params! {":users": most as i64}, |row| {
+        Ok(User {
+            user: row.get("user_id")?,
+            waiting: row.get("waiting")?,
+            delivered: row.get("delivered")?,
+            retrying: row.get("retrying")?,
+            dead: row.get("dead")?,
+            done_batches: row.get("success_batches")?,
+            open_batches: row.get("open_batches")?,
+        })
+    })?;
+    users.collect()
 }
 
 /// Records of a user, or of all.

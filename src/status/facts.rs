@@ -1,6 +1,7 @@
 //! What is true of the whole file, a line or a few for each fact: a label, and what it says.
 
 use std::path::Path;
+use std::time::Duration;
 
 use super::snapshot::Snapshot;
 use crate::line::{self, Cell, Line, Tone};
@@ -9,6 +10,9 @@ use crate::text;
 /// Cells of a label.
 const LABEL: usize = 10;
 
+/// How long after a restore it is told.
+const TOLD_FOR: Duration = Duration::from_secs(7 * 24 * 3600);
+
 /// Cells between two things of one fact.
 const GAP: &str = "  ";
 
@@ -16,6 +20,7 @@ const GAP: &str = "  ";
 pub fn all(snapshot: &Snapshot, database: &Path, columns: usize) -> Vec<Line> {
     let mut lines = file(database, columns);
     lines.extend(ferryd(snapshot, columns));
+    lines.extend(restored(snapshot, columns));
     lines.extend(gate(snapshot, columns, usize::MAX));
     lines.extend(records(snapshot, columns, true));
     lines.extend(batches(snapshot, columns));
@@ -53,6 +58,22 @@ pub fn ferryd(snapshot: &Snapshot, columns: usize) -> Vec<Line> {
         None => Cell::toned("not running", Tone::Warn),
     };
     paragraph("ferryd", cell, columns, 2)
+}
+
+/// Whether the file is a copy that was restored, unless that is an old story.
+fn restored(snapshot: &Snapshot, columns: usize) -> Vec<Line> {
+    let Some(mark) = &snapshot.restored else {
+        return Vec::new();
+    };
+    let backup = &mark.backup_at;
+    let said = match &mark.restored_at {
+        None => format!("from a backup of {backup}; what was sent since may be sent again"),
+        Some(at) if *at > snapshot.now.minus(TOLD_FOR).to_string() => {
+            format!("on {at} from a backup of {backup}; what was sent between may be sent again")
+        }
+        Some(_) => return Vec::new(),
+    };
+    paragraph("restored", Cell::toned(said, Tone::Warn), columns, 3)
 }
 
 /// Whether sending is held, for how long, and why, in at most so many lines.

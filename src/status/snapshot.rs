@@ -6,7 +6,8 @@ use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
 use crate::db;
-use crate::db::summary::{self, Summary};
+use crate::db::restored::{self, Mark};
+use crate::db::summary::{self, Summary, User};
 use crate::lock;
 use crate::time::Timestamp;
 
@@ -31,6 +32,8 @@ pub struct Snapshot {
     pub probe_at: Option<String>,
     /// When the next failed batch is due that is not due yet.
     pub next_due: Option<String>,
+    /// The file is a restored copy.
+    pub restored: Option<Mark>,
     /// The process that works on the file.
     pub daemon: Option<u32>,
     /// The RUNNING batches, the longest first.
@@ -64,19 +67,6 @@ pub struct Failed {
     pub due: Option<String>,
     /// Of its first record that was not accepted.
     pub error: String,
-}
-
-/// How far a user's records are.
-#[derive(Debug, Clone)]
-pub struct User {
-    pub user: i64,
-    pub waiting: i64,
-    pub delivered: i64,
-    /// Unknown ones too.
-    pub retrying: i64,
-    pub dead: i64,
-    pub done_batches: i64,
-    pub open_batches: i64,
 }
 
 impl Look {
@@ -146,7 +136,8 @@ impl Look {
             daemon: lock::holder_of(&self.database),
             running: running(&tx, rows)?,
             failed: failed(&tx, rows)?,
-            users: users(&tx, rows)?,
+            users: summary::users(&tx, rows as usize)?,
+            restored: restored::look(&tx)?,
         })
     }
 }
@@ -196,23 +187,6 @@ fn failed(conn: &Connection, rows: i64) -> rusqlite::Result<Vec<Failed>> {
                 .next()
                 .unwrap_or_default()
                 .to_string(),
-        })
-    })?;
-    rows.collect()
-}
-
-fn users(conn: &Connection, rows: i64) -> rusqlite::Result<Vec<User>> {
-    let sql = include_str!("../../sql/look/users.sql");
-    let mut statement = conn.prepare_cached(sql)?;
-    let rows = statement.query_map(named_params! {":users": rows}, |row| {
-        Ok(User {
-            user: row.get("user_id")?,
-            waiting: row.get("waiting")?,
-            delivered: row.get("delivered")?,
-            retrying: row.get("retrying")?,
-            dead: row.get("dead")?,
-            done_batches: row.get("success_batches")?,
-            open_batches: row.get("open_batches")?,
         })
     })?;
     rows.collect()

@@ -12,9 +12,9 @@ mod status;
 
 use crate::harness::Site;
 
-const COMMANDS: [&str; 11] = [
+const COMMANDS: [&str; 14] = [
     "run", "drain", "import", "status", "failures", "batches", "check", "preview", "init",
-    "receiver", "demo",
+    "receiver", "demo", "backup", "prune", "db",
 ];
 
 #[test]

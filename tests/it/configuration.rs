@@ -6,7 +6,7 @@ use crate::harness::{Api, Ran, Site};
 use std::process::Command;
 
 /// Every key of a single value: its name, a value that is allowed, and nonsense; as TOML writes them.
-const KEYS: [(&str, &str, &str); 53] = [
+const KEYS: [(&str, &str, &str); 55] = [
     ("database.path", "\"ferryd.db\"", "\"\""),
     ("database.durability", "\"full\"", "\"most\""),
     ("batch.size", "100000", "100001"),
@@ -63,6 +63,8 @@ const KEYS: [(&str, &str, &str); 53] = [
     ("api.user_agent", "\"me/1\"", "\" \""),
     ("gate.failures", "1", "0"),
     ("gate.probe_interval", "\"1s\"", "\"0s\""),
+    ("retention.older_than", "\"30d\"", "\"never\""),
+    ("retention.records", "true", "\"yes\""),
     (
         "status.listen",
         "\"unix:/run/ferryd/status.sock\"",

@@ -5,10 +5,10 @@ use ferryd::server::Answer;
 
 const OWNERS_TABLE: &str = "CREATE TABLE user_record (id INTEGER PRIMARY KEY, user_id INTEGER NOT NULL, network_id TEXT, city TEXT";
 
-/// "FERY", schema 3, WAL.
+/// "FERY", schema 4, WAL.
 fn assert_set_up(site: &Site) {
     let marks = "PRAGMA application_id; PRAGMA user_version; PRAGMA journal_mode";
-    assert_eq!(site.shell(marks), format!("{}\n3\nwal", 0x4645_5259));
+    assert_eq!(site.shell(marks), format!("{}\n4\nwal", 0x4645_5259));
     assert_eq!(site.shell("SELECT gate FROM delivery_summary"), "open");
 }
 
@@ -183,8 +183,8 @@ fn a_file_in_which_another_program_counts_its_schema_is_refused() {
 fn a_file_of_a_newer_schema_is_refused() {
     let site = Site::new();
     site.run(&["init"]).assert_code(0);
-    site.write("PRAGMA user_version = 4");
-    assert_refused(&site, "schema 4, this ferryd knows up to 3");
+    site.write("PRAGMA user_version = 5");
+    assert_refused(&site, "schema 5, this ferryd knows up to 4");
 }
 
 #[test]

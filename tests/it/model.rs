@@ -70,6 +70,10 @@ pub enum Op {
     KillAfterSend(usize, Reply),
     Retry(Target),
     Revive(i64),
+    /// What was delivered goes, but for what ended within this hour or later; with its records too.
+    Prune {
+        records: bool,
+    },
     /// The wall clock moves by so many hours, back too.
     Clock(i64),
 }
@@ -113,6 +117,7 @@ fn op(ids: &'static [i64], users: &'static [i64]) -> impl Strategy<Value = Op> {
         1 => target.prop_map(Op::Retry),
         1 => id.prop_map(Op::Revive),
         2 => (-3..4i64).prop_map(Op::Clock),
+        2 => any::<bool>().prop_map(|records| Op::Prune { records }),
     ]
 }
 

@@ -338,6 +338,28 @@ fn every_table_and_column_comment_reads_in_the_sqlite3_shell() {
 }
 
 #[test]
+fn status_finds_the_users_with_the_most_left_among_many() {
+    let site = fresh();
+    site.write(
+        "INSERT INTO user_record (user_id) SELECT value FROM generate_series(1, 5000);
+         INSERT INTO user_record (user_id) SELECT 4000 FROM generate_series(1, 8);
+         INSERT INTO user_record (user_id) SELECT 3000 FROM generate_series(1, 5)",
+    );
+    let conn = site.connect();
+    let list = |name: &str| {
+        let path = root().join("look").join(name);
+        let sql = std::fs::read_to_string(path).unwrap();
+        let mut statement = conn.prepare(&sql).unwrap();
+        let rows = statement.query_map(&[(":users", &11)], |row| Ok((row.get(0)?, row.get(1)?)));
+        let rows: Vec<(i64, i64)> = rows.unwrap().map(Result::unwrap).collect();
+        rows
+    };
+    let found = list("users.sql");
+    assert_eq!(found[..3], [(4000, 9), (3000, 6), (1, 1)]);
+    assert_eq!(found, list("all_users.sql"));
+}
+
+#[test]
 fn a_success_can_be_undone_by_nobody() {
     let api = Api::accepting();
     let site = Site::with(&api, "");

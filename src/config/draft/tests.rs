@@ -89,6 +89,10 @@ fn contract() -> Config {
             compress: Compress::None,
             user_agent: format!("ferryd/{}", env!("CARGO_PKG_VERSION")),
         },
+        retention: Retention {
+            older_than: None,
+            records: false,
+        },
         gate: Gate {
             failures: 20,
             probe_interval: Duration::from_secs(30),

@@ -125,7 +125,7 @@ pub(super) fn users(out: &mut String, glance: &Glance) {
         "<section aria-labelledby=\"users\"><h2 id=\"users\">Users <span class=\"soft\">{remark}</span></h2><table><thead><tr><th class=\"n\" scope=\"col\">User</th><th scope=\"col\">Progress</th><th class=\"n\" scope=\"col\">Delivered</th><th class=\"n\" scope=\"col\">Left</th></tr></thead><tbody>"
     );
     for user in &glance.users {
-        let _ = write!(out, "<tr><td class=\"n\">{}</td><td>", user.id);
+        let _ = write!(out, "<tr><td class=\"n\">{}</td><td>", user.user);
         let parts = [
             ("delivered", user.delivered),
             ("waiting", user.waiting),

@@ -32,9 +32,14 @@ fn a_sound_site_gets_an_ok_for_everything() {
         [
             "ok config",
             "ok api.url",
+            "ok retention",
             "ok permissions",
+            "ok disk",
+            "ok daemon",
             "ok schema",
             "ok columns",
+            "ok clock",
+            "ok wal",
             "ok integrity",
             "ok probe"
         ]
@@ -46,8 +51,52 @@ fn a_sound_site_gets_an_ok_for_everything() {
 #[test]
 fn check_works_beside_the_daemon() {
     let (_api, site) = ready();
-    let _daemon = site.daemon();
-    site.run(&["check", "--probe"]).assert_code(0);
+    let said = site.run(&["check"]).assert_code(0).stdout;
+    assert!(said.contains("daemon       not running"), "{said}");
+    let daemon = site.daemon();
+    let said = site.run(&["check", "--probe"]).assert_code(0).stdout;
+    let running = format!("daemon       running, pid {}\n", daemon.pid());
+    assert!(said.contains(&running), "{said}");
+}
+
+#[test]
+fn a_clock_that_is_behind_the_file_is_doubted() {
+    let (_api, site) = ready();
+    site.write("UPDATE gate SET since = '2099-01-01T00:00:00.000Z'");
+    let said = site.run(&["check"]).assert_code(0).stdout;
+    assert!(said.contains("warn  clock "), "{said}");
+    assert!(
+        said.contains("the file was written at 2099-01-01T00:00:00.000Z; set the clock"),
+        "{said}"
+    );
+}
+
+#[test]
+fn whoever_keeps_the_wal_from_being_emptied_is_named() {
+    let (_api, site) = ready();
+    let reader = site.connect();
+    reader
+        .execute_batch("BEGIN; SELECT count(*) FROM user_record")
+        .unwrap();
+    site.write("CREATE TABLE big (a); WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 3000)
+                INSERT INTO big SELECT zeroblob(3900) FROM n");
+    let said = site.run(&["check"]).assert_code(0).stdout;
+    let named = format!("(pid {}) keeps it; let that end", std::process::id());
+    assert!(
+        said.contains("warn  wal ") && said.contains(&named),
+        "{said}"
+    );
+}
+
+#[test]
+fn retention_is_told() {
+    let api = Api::accepting();
+    let site = Site::with(&api, "[retention]\nolder_than = \"30d\"\nrecords = true\n");
+    let said = site.run(&["check"]).assert_code(0).stdout;
+    assert!(
+        said.contains("SUCCESS batches and their records go after 30d"),
+        "{said}"
+    );
 }
 
 #[test]
@@ -72,9 +121,14 @@ fn a_missing_url_is_78_and_hides_no_other_line() {
         [
             "ok config",
             "FAIL api.url",
+            "ok retention",
             "ok permissions",
+            "ok disk",
+            "ok daemon",
             "ok schema",
             "ok columns",
+            "ok clock",
+            "ok wal",
             "ok integrity"
         ]
     );
@@ -89,7 +143,7 @@ fn a_column_that_is_not_there_is_78_in_one_line() {
         .run(&["check"])
         .assert_code(78)
         .assert_says("names the column \"town\"");
-    assert_eq!(ran.stdout.lines().count(), 6, "{ran:?}");
+    assert_eq!(ran.stdout.lines().count(), 11, "{ran:?}");
     assert!(ran.stdout.contains("it has id, user_id, network_id, city"));
 }
 

@@ -218,3 +218,25 @@ fn a_closed_gate_is_probed_after_its_interval_whatever_the_clock_does() {
         assert!(pause > Duration::from_millis(950), "{pause:?}");
     }
 }
+
+#[test]
+fn a_clock_that_leaps_forward_makes_nothing_old_enough_to_be_pruned() {
+    let api = Api::accepting();
+    let retention = "[retention]\nolder_than = \"20s\"\nrecords = true\n";
+    let site = Site::with(&api, retention);
+    let Some(clock) = Clock::of(&site) else {
+        return;
+    };
+    let daemon = clock.daemon(&site);
+    site.import(1, 1..=3);
+    site.await_delivered(3);
+    clock.jump(3650);
+    daemon.await_log("The clock leapt forward: nothing is pruned for a day.");
+    let start = std::time::Instant::now();
+    eventually("there was time for two runs", || {
+        start.elapsed() > Duration::from_secs(5)
+    });
+    let left =
+        "SELECT (SELECT count(*) FROM user_record), (SELECT count(*) FROM processing_batch_status)";
+    assert_eq!(site.shell(left), "3 1");
+}

@@ -87,6 +87,7 @@ fn a_start_without_enough_threads_fails_in_one_line_and_sends_nothing() {
             "BatchProcessor-2",
             "steward",
             "timer",
+            "retention",
             "watcher",
             "planner"
         ]

@@ -7,9 +7,10 @@ use std::time::Duration;
 use super::oracle::{Oracle, Stand};
 use super::recount;
 use super::worker::Worker;
-use super::{Op, Reply};
+use super::{IDS, Op, Reply};
 use ferryd::db::batches::{self, Cut, Scope};
 use ferryd::db::claims;
+use ferryd::db::prune::{self, Order, Place, Pruned};
 use ferryd::db::records::Loader;
 use ferryd::db::summary::{self, Summary};
 use ferryd::db::{self, steer};
@@ -95,6 +96,7 @@ impl World {
                 self.write(|conn| steer::revive(conn, &[id], now));
                 self.see_revived();
             }
+            Op::Prune { records } => self.prune(records),
             Op::Clock(hours) => self.clock += hours,
         }
     }
@@ -203,6 +205,34 @@ impl World {
         }
     }
 
+    /// Only what is delivered may go.
+    fn prune(&mut self, records: bool) {
+        let order = Order {
+            before: self.now().minus(HOUR / 2),
+            records,
+        };
+        let mut next = Some(Place::default());
+        let mut total = Pruned::default();
+        while let Some(place) = next {
+            let (pruned, place) = self.write(|conn| prune::step(conn, order, &place));
+            total += pruned;
+            next = place;
+        }
+        let gone: Vec<i64> = IDS.into_iter().filter(|id| self.is_gone(*id)).collect();
+        assert_eq!(gone.len() as u64, total.records, "records that went");
+        for id in gone {
+            assert!(self.oracle.ids(Stand::Delivered).contains(&id), "{id} went");
+            self.oracle.delete(id);
+        }
+        self.done.clear();
+    }
+
+    fn is_gone(&self, id: i64) -> bool {
+        let sql = "SELECT NOT EXISTS (SELECT 1 FROM user_record WHERE id = ?1)";
+        let gone: bool = self.conn.query_row(sql, [id], |row| row.get(0)).unwrap();
+        gone && self.oracle.at(id).is_some()
+    }
+
     /// All that was not committed is forgotten.
     pub fn restart(&mut self) {
         for worker in self.workers.iter_mut().filter_map(Option::take) {
@@ -274,8 +304,11 @@ impl World {
             assert_eq!(now.get(batch), Some(row), "SUCCESS is final");
         }
         self.done = now;
-        let sql = "SELECT count(*) FROM (SELECT count(*) AS n, min(batch_offset) AS low, max(batch_offset) AS high
-                     FROM processing_batch_status GROUP BY user_id) WHERE low <> 0 OR high <> n - 1";
+        let sql = "SELECT count(*)
+                     FROM (SELECT user_id, count(*) AS n, min(batch_offset) AS low, max(batch_offset) AS high
+                             FROM processing_batch_status GROUP BY user_id)
+                     JOIN user_cursor USING (user_id)
+                    WHERE (pruned_batches = 0 AND low <> 0) OR high >= next_offset OR n + pruned_batches <> next_offset";
         let gaps: i64 = self.conn.query_row(sql, [], |row| row.get(0)).unwrap();
         assert_eq!(gaps, 0, "numbers of batches");
     }

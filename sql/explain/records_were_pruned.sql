@@ -1,0 +1,1 @@
+SELECT pruned_records > 0 FROM delivery_total

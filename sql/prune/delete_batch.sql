@@ -1,0 +1,1 @@
+DELETE FROM processing_batch_status WHERE id = :batch AND status = 'SUCCESS'
