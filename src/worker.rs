@@ -7,6 +7,7 @@
 mod attempt;
 mod bulk;
 mod helpers;
+mod page;
 mod single;
 mod stretch;
 mod tally;

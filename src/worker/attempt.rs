@@ -6,7 +6,8 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use super::stretch::{self, Done, End};
+use super::page;
+use super::stretch::{Done, End};
 use super::tally::Tally;
 use super::transfer::Courier;
 use super::{AFTER_HOLD, Shared, jitter, single};
@@ -62,7 +63,7 @@ impl<'a> Attempt<'a> {
             settings: shared.settings.get(),
             again: Some(IdRange::ALL),
             unsent: claim.unsent,
-            page: stretch::FIRST_PAGE,
+            page: page::FIRST_PAGE,
             tally: Tally::default(),
             recuts: 0,
             begun: claim.begun,

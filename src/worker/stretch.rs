@@ -4,12 +4,12 @@
 //! records for each worker in it are begun and not yet committed, which bounds what a kill can repeat. Must never happen here:
 //! a lock that is held while a request is under way or the file is read.
 
-use std::collections::VecDeque;
 use std::sync::atomic::AtomicBool;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use super::attempt::Work;
+use super::page::Page;
 use super::tally::{self, Tally};
 use super::window::{self, Window};
 use crate::batch::{Claim, IdRange};
@@ -19,19 +19,6 @@ use crate::gate::Gate;
 use crate::outcome::Outcome;
 use crate::record::Record;
 use crate::settings::Settings;
-
-/// The first page of a batch is small, for nobody knows how slow the API is.
-pub(super) const FIRST_PAGE: usize = 2;
-
-/// No page grows larger.
-const LARGEST_PAGE: usize = 256;
-
-/// Pages grow while they take less than this and shrink when they take longer, so that a row is sent as it was at most
-/// about this long ago, however slow the API is.
-const PAGE_TIME: Duration = Duration::from_millis(200);
-
-/// A record that was read longer ago than this is read again. Reading takes time too, so that it is not for every short wait.
-const OLD: Duration = Duration::from_secs(1);
 
 /// Records for each worker that may be begun and not committed.
 const AHEAD: usize = 2;
@@ -56,13 +43,7 @@ pub(super) struct Stretch {
 struct State {
     /// Ids whose records were not handed over yet: where another stretch would go on.
     left: IdRange,
-    /// Ids whose records are not read yet.
-    unread: Option<IdRange>,
-    page: VecDeque<Record>,
-    page_size: usize,
-    /// `None`: there was no page yet.
-    read_at: Option<Instant>,
-    is_reading: bool,
+    page: Page,
     window: Window,
     /// Records that were handed over and are not committed.
     uncommitted: usize,
@@ -115,11 +96,7 @@ impl Stretch {
             work: Mutex::new(Some(work)),
             state: Mutex::new(State {
                 left: ids,
-                unread: Some(ids),
-                page: VecDeque::new(),
-                page_size,
-                read_at: None,
-                is_reading: false,
+                page: Page::new(ids, page_size),
                 window: Window::new(source, attempt),
                 uncommitted: 0,
                 workers: 0,
@@ -134,7 +111,7 @@ impl Stretch {
     /// A worker comes in, and has to leave with [`Stretch::leave`]; false when nothing is left to begin.
     pub(super) fn enter(&self) -> bool {
         let mut state = self.lock();
-        let has_work = state.end.is_none() && !state.is_used_up();
+        let has_work = state.end.is_none() && !state.page.is_used_up();
         state.workers += usize::from(has_work);
         has_work
     }
@@ -142,14 +119,14 @@ impl Stretch {
     /// Whether there is something to begin for one more worker.
     pub(super) fn wants_help(&self) -> bool {
         let state = self.lock();
-        state.end.is_none() && !state.is_used_up()
+        state.end.is_none() && !state.page.is_used_up()
     }
 
     /// Waits until a further record may be begun; false when none is left, or none may be.
     pub(super) fn await_room(self: &Arc<Self>, gate: &Gate) -> bool {
         let mut state = self.lock();
         loop {
-            if state.end.is_some() || state.is_used_up() {
+            if state.end.is_some() || state.page.is_used_up() {
                 return false;
             }
             // The gate counts a refusal before anything else is sent: it might be the one that closes it.
@@ -177,18 +154,14 @@ impl Stretch {
         if state.end.is_some() || !state.may_begin() {
             return None;
         }
-        state.drop_old_page();
-        if state.page.is_empty() {
-            let (ids, size) = (state.unread?, state.next_page_size());
-            state.is_reading = true;
+        if let Some((ids, records)) = state.page.wanted() {
             drop(state);
-            let page = read(ids, size);
+            let read = read(ids, records);
             state = self.lock();
-            state.is_reading = false;
-            state.take_page(ids, size, page);
+            state.fill_page(ids, read);
             self.tell(&state);
         }
-        let record = state.page.pop_front()?;
+        let record = state.page.take()?;
         state.window.begin(&record);
         Some(record)
     }
@@ -247,7 +220,7 @@ impl Stretch {
         // Whoever is called from now on finds nothing to do.
         let end = state.end.replace(End::Away);
         // What was held keeps its place.
-        let is_all = end.is_none() && state.is_used_up();
+        let is_all = end.is_none() && state.page.is_used_up();
         let left = match (is_all, self.source) {
             (true, _) => None,
             (false, Source::Range) => Some(state.left),
@@ -258,7 +231,7 @@ impl Stretch {
             end,
             left: left.filter(|ids| ids.first <= ids.last),
             excepted: state.window.excepted(),
-            page_size: state.page_size,
+            page_size: state.page.size(),
             tally: std::mem::take(&mut state.tally),
         }
     }
@@ -348,72 +321,22 @@ impl State {
     }
 
     fn may_begin(&self) -> bool {
-        self.begun() < AHEAD * self.workers && !self.is_reading && !self.tally.has_refusals()
+        self.begun() < AHEAD * self.workers
+            && !self.page.is_being_read()
+            && !self.tally.has_refusals()
     }
 
     /// Ids from the first record on that was held, or not begun.
     fn not_ended(&self) -> Option<IdRange> {
-        let next = self.page.front().map(|record| record.id);
-        let first = self.window.first_held().or(next);
-        let first = first.or(self.unread.map(|ids| ids.first))?;
+        let first = self.window.first_held().or(self.page.next_id())?;
         Some(IdRange {
             first,
             ..IdRange::ALL
         })
     }
 
-    fn is_used_up(&self) -> bool {
-        self.page.is_empty() && self.unread.is_none() && !self.is_reading
-    }
-
-    /// What was read too long ago is read again.
-    fn drop_old_page(&mut self) {
-        let Some(record) = self.page.front() else {
-            return;
-        };
-        if self.page_age() < OLD {
-            return;
-        }
-        let last = match self.unread {
-            Some(unread) => unread.last,
-            None => self.page.back().map_or(record.id, |last| last.id),
-        };
-        self.unread = Some(IdRange {
-            first: record.id,
-            last,
-        });
-        self.page.clear();
-    }
-
-    fn page_age(&self) -> Duration {
-        self.read_at.map_or(Duration::ZERO, |time| time.elapsed())
-    }
-
-    fn next_page_size(&mut self) -> usize {
-        if self.read_at.is_some() {
-            let wanted = match self.page_age() < PAGE_TIME {
-                true => self.page_size * 2,
-                false => self.page_size / 2,
-            };
-            self.page_size = wanted.clamp(1, LARGEST_PAGE);
-        }
-        self.page_size
-    }
-
-    fn take_page(&mut self, ids: IdRange, size: usize, page: anyhow::Result<Vec<Record>>) {
-        let page = match page {
-            Ok(page) => page,
-            Err(error) => {
-                self.end.get_or_insert(End::Unreadable(error));
-                return;
-            }
-        };
-        let is_full = page.len() == size;
-        self.unread = page
-            .last()
-            .filter(|_| is_full)
-            .and_then(|last| ids.above(last.id));
-        self.page = page.into();
-        self.read_at = Some(Instant::now());
+    fn fill_page(&mut self, ids: IdRange, read: anyhow::Result<Vec<Record>>) {
+        let read = read.map_err(|error| self.end.get_or_insert(End::Unreadable(error)));
+        self.page.fill(ids, read.ok());
     }
 }
