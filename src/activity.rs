@@ -140,9 +140,11 @@ impl Activity {
     /// A thread that makes no progress and has no reason to wait, if there is one; no request takes longer than
     /// `longest_request`.
     pub fn stuck(&self, longest_request: Duration) -> Option<Seen> {
-        let writer = self.seen().next()?;
+        let writer_works = self.seen().next()?.doing != Doing::Resting;
+        let is_at_work = |seen: Seen| matches!(seen.doing, Doing::Sending | Doing::Reading);
+        let others_work = writer_works || self.seen().any(is_at_work);
         let mut threads = self.seen();
-        threads.find(|seen| seen.is_stuck(&writer, longest_request))
+        threads.find(|seen| seen.is_stuck(writer_works, others_work, longest_request))
     }
 
     /// All threads as they are seen now. One that changes at this moment may be seen half before and half after.
@@ -181,19 +183,18 @@ impl std::fmt::Display for Seen {
 }
 
 impl Seen {
-    /// Whether it makes no progress, and has no reason to wait; `writer` is the writer, as it is seen at the same time.
-    fn is_stuck(&self, writer: &Seen, longest_request: Duration) -> bool {
+    /// Whether it makes no progress, and has no reason to wait, given whether the writer and any others are at work.
+    fn is_stuck(&self, writer_works: bool, others_work: bool, longest_request: Duration) -> bool {
         let limit = match (self.doing, self.role) {
             (Doing::Resting | Doing::AtGate | Doing::AwaitingTurn, _) => return false,
-            (Doing::AwaitingOthers | Doing::HeldUp, _) => return false,
+            (Doing::HeldUp, _) => return false,
+            (Doing::AwaitingOthers, _) if others_work => return false,
             (Doing::Sending, _) => longest_request,
             (Doing::Dozing, _) => LONGEST_STEP,
             (Doing::Reading | Doing::Recording, Role::Writer) => LONGEST_TRANSACTION,
             // They may wait for the writer, and it for the file, as the log says.
-            (Doing::Reading | Doing::Recording, _) if writer.doing != Doing::Resting => {
-                return false;
-            }
-            (Doing::Reading | Doing::Recording, _) => LONGEST_STEP,
+            (Doing::Reading | Doing::Recording, _) if writer_works => return false,
+            (Doing::Reading | Doing::Recording | Doing::AwaitingOthers, _) => LONGEST_STEP,
         };
         self.since > limit
     }
@@ -254,34 +255,33 @@ mod tests {
         }
     }
 
-    fn is_stuck(role: Role, doing: Doing, writer: Doing) -> bool {
-        let writer = seen(Role::Writer, writer, Duration::ZERO);
-        seen(role, doing, LONG).is_stuck(&writer, REQUEST)
+    fn is_stuck(doing: Doing, writer_works: bool, others_work: bool) -> bool {
+        let worker = seen(Role::Worker(1), doing, LONG);
+        worker.is_stuck(writer_works, others_work, REQUEST)
     }
 
     #[test]
     fn what_should_be_over_in_a_moment_is_stuck_after_a_while() {
-        use Doing::{Dozing, Reading, Recording, Resting, Sending};
-        for doing in [Reading, Recording, Sending, Dozing] {
-            assert!(is_stuck(Role::Worker(1), doing, Resting), "{doing:?}");
+        use Doing::{AwaitingOthers, Dozing, Reading, Recording, Sending};
+        for doing in [Reading, Recording, Sending, Dozing, AwaitingOthers] {
+            assert!(is_stuck(doing, false, false), "{doing:?}");
         }
         let writer = seen(Role::Writer, Recording, LONG);
-        assert!(writer.is_stuck(&writer, REQUEST));
+        assert!(writer.is_stuck(true, true, REQUEST));
     }
 
     #[test]
     fn waiting_for_a_stated_reason_is_not_stuck() {
         use Doing::{AtGate, AwaitingOthers, AwaitingTurn, HeldUp, Reading, Recording, Resting};
-        for doing in [Resting, AtGate, AwaitingTurn, AwaitingOthers, HeldUp] {
-            assert!(!is_stuck(Role::Worker(1), doing, Resting), "{doing:?}");
+        for doing in [Resting, AtGate, AwaitingTurn, HeldUp] {
+            assert!(!is_stuck(doing, false, false), "{doing:?}");
         }
-        for writer in [HeldUp, Recording] {
-            assert!(!is_stuck(Role::Worker(1), Recording, writer), "{writer:?}");
-            assert!(!is_stuck(Role::Planner, Reading, writer), "{writer:?}");
+        for doing in [Reading, Recording] {
+            assert!(!is_stuck(doing, true, true), "{doing:?}");
         }
-        let writer = seen(Role::Writer, Resting, LONG);
+        assert!(!is_stuck(AwaitingOthers, false, true));
         let sending = seen(Role::Worker(1), Doing::Sending, REQUEST);
-        assert!(!sending.is_stuck(&writer, REQUEST));
+        assert!(!sending.is_stuck(false, true, REQUEST));
     }
 
     #[test]

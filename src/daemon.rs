@@ -264,8 +264,9 @@ impl Daemon {
         }
         let _ = self.workers_done.recv_timeout(WIND_UP);
         drop(self.writer_deadline);
-        // Name lookups and connecting cannot be cut off. A worker that is still at it has nothing in flight, the endpoint
-        // lets it send nothing any more, and the process ends without it.
+        // Name lookups and connecting cannot be cut off. A worker that is still at it has nothing in flight, those who left its
+        // stretch have handed over what was answered, the endpoint lets it send nothing any more, and the process ends
+        // without it.
         let ended =
             self.workers_done.recv_timeout(LAST_WAIT) == Err(RecvTimeoutError::Disconnected);
         let workers = ended.then_some(self.workers).into_iter().flatten();

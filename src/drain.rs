@@ -7,6 +7,7 @@ use crate::config::Config;
 use crate::daemon::Daemon;
 use crate::db::batches::Scope;
 use crate::db::summary::{self, Counts};
+use crate::logging;
 use crate::progress;
 use crate::stop::Stop;
 use crate::time::Timestamp;
@@ -112,6 +113,7 @@ fn wait(
         if let Ok(failure) = daemon.failures().try_recv() {
             return Err(failure);
         }
+        logging::sum_up_repeats();
         if stop.wait(LOOK_EVERY) {
             return Ok(Ended::Stopped);
         }

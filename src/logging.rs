@@ -17,7 +17,7 @@ use std::time::Instant;
 
 use crate::progress;
 use crate::time::Timestamp;
-use repeats::Repeats;
+use repeats::{Repeats, Sum};
 
 /// Libraries that log what they send or receive at their lower levels.
 const CAPPED: [&str; 1] = ["rustls"];
@@ -47,9 +47,13 @@ pub fn start(usual: LevelFilter, louder: u8, quieter: u8) {
             if is_capped(record) {
                 return Ok(());
             }
-            let text = record.args().to_string();
-            if !every_line && !is_to_be_said(&text) {
-                return Ok(());
+            let mut text = record.args().to_string();
+            if !every_line {
+                match admit(record.level(), &text) {
+                    None => return Ok(()),
+                    Some(0) => {}
+                    Some(lines) => text += &format!(" (lines like it that were left out: {lines})"),
+                }
             }
             match journal {
                 true => writeln!(line, "{}{text}", priority(record.level())),
@@ -60,18 +64,21 @@ pub fn start(usual: LevelFilter, louder: u8, quieter: u8) {
     let _ = builder.try_init();
 }
 
-fn is_to_be_said(text: &str) -> bool {
+fn admit(level: Level, text: &str) -> Option<u64> {
     let mut repeats = REPEATS.lock().unwrap_or_else(PoisonError::into_inner);
-    repeats.admit(text, Instant::now())
+    repeats.admit(level, text, Instant::now())
 }
 
-/// Says how many lines were left out of the log, once that is some time ago. To be called now and then.
+/// Says how many lines were left out of the log, once that is some time ago and no other of their kind has come.
 pub fn sum_up_repeats() {
     let mut repeats = REPEATS.lock().unwrap_or_else(PoisonError::into_inner);
     let sums = repeats.sum_up(Instant::now());
     drop(repeats);
-    for (kind, lines) in sums {
-        log::info!("Lines of one kind were left out. kind={kind:?} lines={lines}");
+    for Sum { level, kind, lines } in sums {
+        log::log!(
+            level,
+            "Lines of one kind were left out. kind={kind:?} lines={lines}"
+        );
     }
 }
 

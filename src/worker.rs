@@ -1,7 +1,7 @@
 //! A worker: takes a claimed batch, sends its records, one by one or in chunks, and has each outcome written down. Without a
 //! batch of its own it helps others.
 //!
-//! It is at most one request ahead of its last committed outcome: that bounds what a kill can repeat to two requests.
+//! What a kill can repeat is bounded to two requests of each worker: see `worker/stretch.rs` and `worker/bulk.rs`.
 //! It holds no reader and no transaction while it sends, and it never sends into the queue it takes from.
 
 mod attempt;

@@ -1,7 +1,7 @@
 //! One connection, and one exchange at a time on it.
 
 use http::Method;
-use std::io::Write;
+use std::io::{self, Write};
 
 use super::answer::{self, Head, Parsed};
 use super::input::Input;
@@ -55,18 +55,19 @@ impl Connection {
         self.input.from.socket().set_deadline(deadline);
         self.output.clear();
         request.write_head(before, first, &mut self.output);
-        if request.body.len() <= JOINED {
-            self.output.extend_from_slice(&request.body);
-            self.input.from.write_all(&self.output)?;
-        } else {
-            self.input.from.write_all(&self.output)?;
-            self.input.from.write_all(&request.body)?;
-        }
-        self.input.from.flush()?;
-        let head = self.read_head(request.method == Method::HEAD)?;
+        let written = self.write(&request.body);
+        let is_whole = written.is_ok();
+        let head = self.read_head(request.method == Method::HEAD);
+        let head = match (written, head) {
+            (Ok(()), head) => head?,
+            // A server may refuse what it has not read to its end, and close (RFC 9112 section 9.3). It cannot have accepted it.
+            (Err(_), Ok(head)) if !(200..300).contains(&head.status) => head,
+            (Err(error), _) => return Err(error.into()),
+        };
         let mut body = Vec::new();
         let ended = self.input.read_body(head.framing, limit, &mut body);
-        let is_kept = head.is_kept && matches!(ended, Ok(true)) && self.input.bytes().is_empty();
+        let is_kept =
+            is_whole && head.is_kept && matches!(ended, Ok(true)) && self.input.bytes().is_empty();
         let reply = Reply {
             status: head.status,
             retry_after: head.retry_after,
@@ -74,6 +75,19 @@ impl Connection {
             broken: ended.err(),
         };
         Ok((reply, is_kept))
+    }
+
+    /// Sends the head that stands in `output`, and a body.
+    fn write(&mut self, body: &[u8]) -> io::Result<()> {
+        let to = &mut self.input.from;
+        if body.len() <= JOINED {
+            self.output.extend_from_slice(body);
+            to.write_all(&self.output)?;
+        } else {
+            to.write_all(&self.output)?;
+            to.write_all(body)?;
+        }
+        to.flush()
     }
 
     /// Makes a proxy connect this connection through (RFC 9110 section 9.3.6). `request` is the whole of it.

@@ -152,3 +152,23 @@ fn a_shut_down_client_cuts_off_what_is_in_flight_and_sends_no_more() {
     assert!(matches!(fail(&client), Failure::NotSent(Error::ShutDown)));
     assert_eq!(taken.load(Ordering::SeqCst), 1);
 }
+
+#[test]
+fn a_refusal_that_comes_before_all_of_the_request_was_taken_counts() {
+    let (refusing, _) = served(|stream| {
+        let _ = stream.write_all(b"HTTP/1.1 413 Too Large\r\nContent-Length: 0\r\n\r\n");
+        let _ = stream.shutdown(Shutdown::Both);
+    });
+    let (accepting, _) = served(|stream| {
+        let _ = stream.write_all(OK);
+        let _ = stream.shutdown(Shutdown::Both);
+    });
+    let body = vec![b'x'; 8 << 20];
+    let large = || Request {
+        body: Cow::Borrowed(&body),
+        ..request()
+    };
+    assert_eq!(refusing.send(&large(), 100).unwrap().status, 413);
+    let failure = accepting.send(&large(), 100);
+    assert!(matches!(failure, Err(Failure::Unknown(_))), "{failure:?}");
+}

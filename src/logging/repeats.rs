@@ -3,6 +3,7 @@
 //!
 //! Must never happen here: a kind of which nothing is said at all.
 
+use log::Level;
 use std::collections::HashMap;
 use std::time::{Duration, Instant};
 
@@ -22,54 +23,65 @@ pub(super) struct Repeats {
 
 #[derive(Debug)]
 struct Kind {
+    level: Level,
     since: Instant,
     said: u32,
     left_out: u64,
 }
 
+/// Lines that were left out.
+#[derive(Debug, PartialEq)]
+pub(super) struct Sum {
+    pub(super) level: Level,
+    pub(super) kind: String,
+    pub(super) lines: u64,
+}
+
 impl Repeats {
-    /// Whether a line is to be said now.
-    pub(super) fn admit(&mut self, line: &str, now: Instant) -> bool {
+    /// Whether a line is to be said now, and how many of its kind were left out since one was; `None`: it is left out.
+    pub(super) fn admit(&mut self, level: Level, line: &str, now: Instant) -> Option<u64> {
         let name = sentence(line);
         if !self.kinds.contains_key(name) {
             if self.kinds.len() >= KINDS {
-                self.kinds
-                    .retain(|_, kind| !kind.is_over(now) || kind.left_out > 0);
+                self.kinds.retain(|_, kind| !kind.is_over(now));
             }
             if self.kinds.len() >= KINDS {
-                return true;
+                return Some(0);
             }
             let kind = Kind {
+                level,
                 since: now,
                 said: 0,
                 left_out: 0,
             };
             self.kinds.insert(name.to_string(), kind);
         }
-        let Some(kind) = self.kinds.get_mut(name) else {
-            return true;
-        };
-        if kind.is_over(now) && kind.left_out == 0 {
+        let kind = self.kinds.get_mut(name)?;
+        if kind.is_over(now) {
             kind.since = now;
             kind.said = 0;
         }
         if kind.said < LINES {
             kind.said += 1;
-            return true;
+            return Some(std::mem::take(&mut kind.left_out));
         }
         kind.left_out += 1;
-        false
+        None
     }
 
-    /// Kinds of which lines were left out, and how many, once their period is over; each is told once.
-    pub(super) fn sum_up(&mut self, now: Instant) -> Vec<(String, u64)> {
+    /// Kinds of which lines were left out, once their period is over; each is told once.
+    pub(super) fn sum_up(&mut self, now: Instant) -> Vec<Sum> {
         let mut sums = Vec::new();
         self.kinds.retain(|name, kind| {
             if !kind.is_over(now) {
                 return true;
             }
             if kind.left_out > 0 {
-                sums.push((name.clone(), kind.left_out));
+                sums.push(Sum {
+                    level: kind.level,
+                    kind: name.clone(),
+                    lines: kind.left_out,
+                });
             }
             false
         });
@@ -93,19 +105,51 @@ fn sentence(line: &str) -> &str {
 mod tests {
     use super::*;
 
+    const WARN: Level = Level::Warn;
+
+    fn say(repeats: &mut Repeats, lines: std::ops::Range<u32>, now: Instant) -> u32 {
+        let line = |n: &u32| format!("Batch delivered. batch={n}");
+        let said = lines.filter(|n| repeats.admit(WARN, &line(n), now).is_some());
+        said.count() as u32
+    }
+
     #[test]
     fn lines_of_one_kind_are_summed_up_and_others_are_not_touched() {
         let mut repeats = Repeats::default();
         let start = Instant::now();
-        let said =
-            (0..100).filter(|n| repeats.admit(&format!("Batch delivered. batch={n}"), start));
-        assert_eq!(said.count() as u32, LINES);
-        assert!(repeats.admit("The gate is closed: HTTP 401", start));
-        assert_eq!(repeats.sum_up(start), vec![]);
+        assert_eq!(say(&mut repeats, 0..100, start), LINES);
+        let gate = repeats.admit(WARN, "The gate is closed: HTTP 401", start);
+        assert_eq!(gate, Some(0));
+        assert_eq!(repeats.sum_up(start), []);
+        let sum = Sum {
+            level: WARN,
+            kind: "Batch delivered".into(),
+            lines: 70,
+        };
         let later = start + PERIOD;
-        assert_eq!(repeats.sum_up(later), vec![("Batch delivered".into(), 70)]);
-        assert_eq!(repeats.sum_up(later), vec![]);
-        assert!(repeats.admit("Batch delivered. batch=100", later));
+        assert_eq!(repeats.sum_up(later), [sum]);
+        assert_eq!(repeats.sum_up(later), []);
+        assert_eq!(
+            repeats.admit(WARN, "Batch delivered. batch=100", later),
+            Some(0)
+        );
+    }
+
+    #[test]
+    fn the_next_period_begins_by_itself_and_its_first_line_tells_of_those_left_out() {
+        let mut repeats = Repeats::default();
+        let start = Instant::now();
+        say(&mut repeats, 0..40, start);
+        let later = start + PERIOD;
+        assert_eq!(
+            repeats.admit(WARN, "Batch delivered. batch=40", later),
+            Some(10)
+        );
+        assert_eq!(
+            repeats.admit(WARN, "Batch delivered. batch=41", later),
+            Some(0)
+        );
+        assert_eq!(say(&mut repeats, 42..142, later), LINES - 2);
     }
 
     #[test]
@@ -113,7 +157,7 @@ mod tests {
         let mut repeats = Repeats::default();
         let now = Instant::now();
         for number in 0..10_000 {
-            assert!(repeats.admit(&format!("{number}"), now));
+            assert!(repeats.admit(WARN, &format!("{number}"), now).is_some());
         }
         assert_eq!(repeats.kinds.len(), KINDS);
     }

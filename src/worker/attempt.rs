@@ -210,6 +210,7 @@ impl<'a> Attempt<'a> {
         let policy = &self.work.settings.policy;
         let backoff = policy.delay(self.work.tally.most_attempts.max(1), jitter(claim));
         let delay = backoff.max(self.work.tally.retry_after);
+        self.courier().note(Doing::Recording);
         let finished = self
             .shared
             .writer

@@ -8,6 +8,7 @@
 use super::attempt::{Attempt, Go};
 use super::transfer::await_turn;
 use super::{AFTER_HOLD, LONG_WAIT, has_begun, tally};
+use crate::activity::Doing;
 use crate::batch::IdRange;
 use crate::chunk::{ChunkName, Recut};
 use crate::db::records;
@@ -181,6 +182,7 @@ impl Attempt<'_> {
     }
 
     fn settle_chunk(&self, source: Source, outcome: Outcomes) -> Result<Go, WriteError> {
+        self.courier().note(Doing::Recording);
         let claim = self.work.claim.clone();
         let writer = &self.shared.writer;
         let ours = writer.call(move |conn| settle::settle(conn, &claim, source, &outcome))?;
@@ -190,6 +192,7 @@ impl Attempt<'_> {
     /// Makes a stretch that no request had touched a request that the file knows.
     fn begin(&mut self, name: ChunkName) -> Result<Go, WriteError> {
         self.work.begun = Some(name);
+        self.courier().note(Doing::Recording);
         let fence = self.work.claim.fence;
         let writer = &self.shared.writer;
         let ours = writer.call(move |conn| settle::begin_chunk(conn, fence, name))?;
@@ -201,6 +204,7 @@ impl Attempt<'_> {
         self.work.recuts += 1;
         let (claim, name) = (self.work.claim.clone(), chunk.name);
         let records: Vec<i64> = chunk.records.iter().map(|record| record.id).collect();
+        self.courier().note(Doing::Recording);
         let writer = &self.shared.writer;
         let ours = writer.call(move |conn| settle::name_chunk(conn, &claim, name, &records))?;
         Ok(if ours { Go::On } else { Go::Away })

@@ -65,6 +65,7 @@ impl Drop for Place<'_> {
         // Only a panic comes here otherwise.
         if !self.is_left {
             self.stretch.abandon(self.record);
+            self.shared.helpers.forget(self.stretch);
         }
     }
 }

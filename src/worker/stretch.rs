@@ -11,7 +11,7 @@ use std::time::Duration;
 use super::attempt::Work;
 use super::page::Page;
 use super::tally::{self, Tally};
-use super::window::{self, Window};
+use super::window::Window;
 use crate::batch::{Claim, IdRange};
 use crate::db::settle::{self, Outcomes, Source};
 use crate::db::writer::{WriteError, Writer};
@@ -23,7 +23,7 @@ use crate::settings::Settings;
 /// Records for each worker that may be begun and not committed.
 const AHEAD: usize = 2;
 
-/// An answer does not wait longer than this for one before it: somebody else may need the worker.
+/// While somebody waits, an answer does not wait longer than this for one before it.
 const LONG_GAP: Duration = Duration::from_millis(200);
 
 /// Records of one source of a batch.
@@ -160,6 +160,10 @@ impl Stretch {
             state = self.lock();
             state.fill_page(ids, read);
             self.tell(&state);
+            if state.end.is_some() || !state.may_begin() {
+                // Others left, or ended it, meanwhile.
+                return None;
+            }
         }
         let record = state.page.take()?;
         state.window.begin(&record);
@@ -177,10 +181,8 @@ impl Stretch {
         if outcome.is_none() {
             state.end.get_or_insert(End::Held);
         }
-        if let Some(outcome) = state.window.end(record, outcome) {
-            let one = window::outcomes_of_one(record, outcome, self.claim.attempt);
-            self.hand_over(&mut state, Source::Undelivered, Some(one));
-        }
+        let one = state.window.end(record, outcome);
+        self.hand_over(&mut state, Source::Undelivered, one);
         let ready = match state.end.is_some() && state.window.under_way() == 0 {
             true => state.window.take_all(),
             false => state.window.take_ready(),
@@ -205,6 +207,11 @@ impl Stretch {
         }
         state.workers -= 1;
         if state.workers > 0 {
+            if matches!(state.end, Some(End::Away)) {
+                // The process may end before the others have their answers.
+                let all = state.window.take_all();
+                self.hand_over(&mut state, self.source, all);
+            }
             self.tell(&state);
             return None;
         }
@@ -315,9 +322,9 @@ impl State {
         self.window.under_way() + self.window.answered() + self.uncommitted
     }
 
-    /// Whether all that was answered is committed, and nothing is under way.
+    /// Whether all that was answered is committed.
     fn is_settled(&self) -> bool {
-        self.begun() == 0
+        self.window.answered() + self.uncommitted == 0
     }
 
     fn may_begin(&self) -> bool {

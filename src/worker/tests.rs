@@ -244,3 +244,30 @@ fn a_worker_does_not_wait_for_a_writer_that_is_gone() {
     let (_, done) = stretch.leave(&shared.gate).unwrap();
     assert!(matches!(done.end, Some(End::Failed(WriteError::Ended))));
 }
+
+#[test]
+fn nobody_begins_more_than_the_others_leave_room_for() {
+    let place = Place::new();
+    let shared = &place.shared;
+    let claim = place.claim(Timestamp::now()).remove(0);
+    let what = (Source::Range, claim.unsent.unwrap());
+    let work = Attempt::new(shared, ROLE, &claim).work;
+    let stretch = Arc::new(Stretch::new(work, &shared.writer, what));
+    assert!(stretch.enter() && stretch.enter());
+    let record = |id| Record {
+        id,
+        attempts: 0,
+        values: Vec::new(),
+    };
+    assert!(
+        stretch
+            .begin(|_, _| Ok(vec![record(11), record(12)]))
+            .is_some()
+    );
+    assert!(stretch.begin(|_, _| Ok(Vec::new())).is_some());
+    let third = stretch.begin(|_, _| {
+        assert!(stretch.leave(&shared.gate).is_none());
+        Ok(vec![record(13)])
+    });
+    assert!(third.is_none(), "three records are begun by one worker");
+}

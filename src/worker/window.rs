@@ -91,11 +91,14 @@ impl Window {
         });
     }
 
-    /// What became of a record; nothing when it was held. The return value is for one whose place was handed over before.
-    pub(super) fn end(&mut self, record: i64, outcome: Option<Outcome>) -> Option<Outcome> {
+    /// What became of a record; nothing when it was held. The return value is for one that is an exception by now.
+    pub(super) fn end(&mut self, record: i64, outcome: Option<Outcome>) -> Option<Outcomes> {
         self.under_way -= 1;
         let Ok(place) = self.slots.binary_search_by_key(&record, |slot| slot.record) else {
-            return outcome;
+            return Some(match outcome {
+                Some(outcome) => outcomes_of_one(record, outcome, self.attempt),
+                None => self.put_back(record),
+            });
         };
         self.answered += usize::from(outcome.is_some());
         self.slots[place].state = outcome.map_or(State::Held, State::Answered);
@@ -130,6 +133,32 @@ impl Window {
         self.outcomes_of(slots)
     }
 
+    /// Its exception says "no answer yet", and it was not sent: this attempt sends it again. A record of the range had no
+    /// attempt before.
+    fn put_back(&mut self, record: i64) -> Outcomes {
+        self.except(record);
+        let failed = failed(
+            record,
+            exception(FailedState::Retry, NOT_SENT_YET, 0),
+            self.attempt - 1,
+        );
+        Outcomes {
+            failed: vec![failed],
+            ..Outcomes::default()
+        }
+    }
+
+    fn except(&mut self, record: i64) {
+        let ids = self.excepted.unwrap_or(IdRange {
+            first: record,
+            last: record,
+        });
+        self.excepted = Some(IdRange {
+            first: ids.first.min(record),
+            last: ids.last.max(record),
+        });
+    }
+
     fn outcomes_of(&mut self, slots: Vec<Slot>) -> Option<Outcomes> {
         let last = slots.last()?.record;
         let mut outcomes = Outcomes {
@@ -138,25 +167,19 @@ impl Window {
         };
         for slot in slots {
             self.answered -= usize::from(matches!(slot.state, State::Answered(_)));
-            let exception = |state, error: &str| Failure {
-                state,
-                http_status: None,
-                error: error.to_string(),
-                attempts: slot.attempts,
-                retry_after: None,
-            };
             let (failure, tried_in) = match slot.state {
                 State::Answered(Outcome::Delivered) => {
                     outcomes.delivered.push(slot.record);
                     continue;
                 }
                 State::Answered(Outcome::Failed(failure)) => (failure, self.attempt),
-                State::UnderWay => (exception(FailedState::Unknown, NO_ANSWER_YET), self.attempt),
+                State::UnderWay => (
+                    exception(FailedState::Unknown, NO_ANSWER_YET, slot.attempts),
+                    self.attempt,
+                ),
                 State::Held => {
-                    let last = slot.record;
-                    let first = self.excepted.map_or(last, |ids| ids.first);
-                    self.excepted = Some(IdRange { first, last });
-                    let failure = exception(FailedState::Retry, NOT_SENT_YET);
+                    self.except(slot.record);
+                    let failure = exception(FailedState::Retry, NOT_SENT_YET, slot.attempts);
                     (failure, self.attempt - 1)
                 }
             };
@@ -166,8 +189,18 @@ impl Window {
     }
 }
 
+fn exception(state: FailedState, error: &str, attempts: i64) -> Failure {
+    Failure {
+        state,
+        http_status: None,
+        error: error.to_string(),
+        attempts,
+        retry_after: None,
+    }
+}
+
 /// What became of one record that has a place of its own in `undelivered_record`.
-pub(super) fn outcomes_of_one(record: i64, outcome: Outcome, attempt: i64) -> Outcomes {
+fn outcomes_of_one(record: i64, outcome: Outcome, attempt: i64) -> Outcomes {
     let mut outcomes = Outcomes::default();
     match outcome {
         Outcome::Delivered => outcomes.delivered.push(record),
@@ -235,7 +268,7 @@ mod tests {
         );
         assert_eq!(window.excepted(), Some(IdRange { first: 2, last: 2 }));
         let late = window.end(1, Some(Outcome::Delivered));
-        assert_eq!(late, Some(Outcome::Delivered), "its place is an exception");
+        assert_eq!(late.unwrap().delivered, [1], "its place is an exception");
         assert_eq!((window.answered(), window.under_way()), (0, 2));
     }
 

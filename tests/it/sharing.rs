@@ -1,10 +1,13 @@
 //! Workers that share a batch: a slow API is used as far as there are workers, each record is sent once, and nobody waits for
 //! a slow one.
 
-use crate::harness::{Api, Door, Site, eventually};
+use crate::harness::{Api, DEADLINE, Door, Site, eventually};
 use ferryd::server::Answer;
+use std::io::{Read, Write};
+use std::net::{TcpListener, TcpStream};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::mpsc::Sender;
 use std::time::{Duration, Instant};
 
 const TEN: &str = "[workers]\nthreads = 10\n[retry]\ninterval = \"1ms\"\n";
@@ -153,4 +156,97 @@ fn a_kill_in_a_shared_batch_repeats_at_most_two_requests_of_each_worker() {
     assert!(repeats <= 3 * 20, "{repeats} repeats of 3 kills");
     assert_eq!(api.times().len(), 400);
     site.assert_adds_up(0);
+}
+
+#[test]
+fn a_slow_record_that_the_destination_is_at_fault_for_keeps_its_place() {
+    let api = Api::answering(|seen, request| {
+        request.sleep(Duration::from_millis(3));
+        if (seen.record, seen.time) == (5, 1) {
+            request.sleep(Duration::from_millis(800));
+            return Answer::status(401);
+        }
+        Answer::status(200)
+    });
+    let toml =
+        "[workers]\nthreads = 2\n[retry]\ninterval = \"1h\"\n[gate]\nprobe_interval = \"50ms\"\n";
+    let site = Site::with(&api, toml);
+    site.import(7, 1..=40);
+    site.run(&["drain", "--timeout", "8s"]).assert_code(0);
+    assert_eq!(
+        site.shell("SELECT status, delivered_count, retry_count FROM processing_batch_status"),
+        "SUCCESS 40 0"
+    );
+}
+
+#[test]
+fn a_slow_record_beside_a_refused_one_holds_up_nobody() {
+    let door = Door::closed();
+    let waits = Arc::clone(&door);
+    let api = Api::answering(move |seen, request| {
+        request.sleep(Duration::from_millis(3));
+        if seen.record == 5 {
+            waits.pass();
+        }
+        Answer::status(if seen.record == 20 { 422 } else { 200 })
+    });
+    let site = Site::with(&api, "[workers]\nthreads = 2\n[batch]\nsize = 40\n");
+    site.import(7, 1..=120);
+    let _daemon = site.daemon();
+    eventually("all are sent while record 5 has no answer", || {
+        api.seen().len() == 120
+    });
+    door.open();
+}
+
+/// Takes one connection; all others hang while they are being made. From the third request on it answers only once it may.
+/// Sends what keeps the others hanging as soon as that is in place.
+fn one_connection(
+    listener: TcpListener,
+    seen: Arc<AtomicUsize>,
+    may_go_on: Arc<AtomicBool>,
+    in_place: Sender<(TcpStream, TcpListener)>,
+) {
+    let (mut stream, _) = listener.accept().unwrap();
+    // It fills the queue of the listener.
+    let filler = TcpStream::connect(listener.local_addr().unwrap()).unwrap();
+    in_place.send((filler, listener)).unwrap();
+    let mut buffer = [0; 4096];
+    while stream.read(&mut buffer).is_ok_and(|count| count > 0) {
+        let seen = seen.fetch_add(1, Ordering::SeqCst) + 1;
+        // Slow enough that the other worker is called for help.
+        std::thread::sleep(Duration::from_millis(20));
+        while seen >= 3 && !may_go_on.load(Ordering::SeqCst) {
+            std::thread::sleep(Duration::from_millis(5));
+        }
+        let _ = stream.write_all(b"HTTP/1.1 200 OK\r\ncontent-length: 0\r\n\r\n");
+    }
+}
+
+#[test]
+fn a_stop_forgets_no_answer_behind_a_connection_that_hangs() {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = listener.local_addr().unwrap();
+    rustix::net::listen(&listener, 0).unwrap();
+    let (seen, may_go_on) = (Arc::<AtomicUsize>::default(), Arc::<AtomicBool>::default());
+    let (count, may) = (seen.clone(), may_go_on.clone());
+    let (in_place, kept) = std::sync::mpsc::channel();
+    std::thread::spawn(move || one_connection(listener, count, may, in_place));
+    let site = Site::new();
+    site.configure(&format!(
+        "[workers]\nthreads = 2\n[api]\nurl = \"http://{address}/\"\nconnect_timeout = \"20s\"\n[shutdown]\ngrace = \"500ms\"\n"
+    ));
+    site.import(7, 1..=10);
+    let daemon = site.daemon();
+    let _kept = kept.recv_timeout(DEADLINE).unwrap();
+    eventually("three records are there", || {
+        seen.load(Ordering::SeqCst) == 3
+    });
+    daemon.begin_stop("TERM");
+    may_go_on.store(true, Ordering::SeqCst);
+    assert_eq!(daemon.await_end(), 0);
+    assert_eq!(
+        site.shell("SELECT delivered FROM delivery_summary"),
+        seen.load(Ordering::SeqCst).to_string()
+    );
 }
