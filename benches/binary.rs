@@ -8,7 +8,7 @@
 #[path = "rig/mod.rs"]
 mod rig;
 
-use rig::process::FERRYD;
+use rig::process::ferryd;
 use rig::targets::Verdicts;
 use std::collections::BTreeSet;
 use std::path::Path;
@@ -19,12 +19,15 @@ fn main() {
     rig::print_machine("the executable");
     let directory = tempfile::tempdir().expect("a temporary directory");
     let verdicts = Verdicts::default();
-    println!("as built         {:>6.2} MB", megabytes(Path::new(FERRYD)));
+    println!(
+        "as built         {:>6.2} MB",
+        megabytes(Path::new(&ferryd()))
+    );
     let stripped = directory.path().join("stripped");
     let strip = Command::new("strip")
         .args(["-s", "-o"])
         .arg(&stripped)
-        .arg(FERRYD)
+        .arg(ferryd())
         .status();
     match strip {
         Ok(status) if status.success() => {

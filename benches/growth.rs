@@ -18,7 +18,7 @@ use ferryd::time::Timestamp;
 use rig::daemon::Daemon;
 use rig::figures::{median, milliseconds};
 use rig::file::{self, Shape};
-use rig::process::{self, Drain, FERRYD, Receiver};
+use rig::process::{self, Drain, Receiver, ferryd};
 use rig::targets::Verdicts;
 use rusqlite::Connection;
 use std::path::Path;
@@ -96,7 +96,7 @@ fn measure(directory: &Path, shape: &Shape) -> Seen {
     let bytes = std::fs::metadata(&database).expect("the file is there");
     let megabytes = bytes.len() as f64 / shape.records as f64;
     // Held, so that a start sends nothing.
-    let pause = Command::new(FERRYD)
+    let pause = Command::new(ferryd())
         .args(["-q", "--database"])
         .arg(&database)
         .arg("pause")
@@ -134,7 +134,7 @@ fn measure(directory: &Path, shape: &Shape) -> Seen {
 /// Milliseconds of a whole `ferryd status --json`.
 fn status(database: &Path) -> f64 {
     let start = Instant::now();
-    let output = Command::new(FERRYD)
+    let output = Command::new(ferryd())
         .args(["status", "--json", "--database"])
         .arg(database)
         .output()

@@ -6,7 +6,7 @@ use std::path::Path;
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
-use super::process::{FERRYD, Owned};
+use super::process::{Owned, ferryd};
 
 /// A running daemon. It gets SIGTERM when dropped, and is killed if it does not end by that.
 pub struct Daemon {
@@ -24,7 +24,7 @@ impl Daemon {
         let patience = Some(Duration::from_secs(60));
         socket.set_read_timeout(patience).expect("a limit");
         let start = Instant::now();
-        let child = Command::new(FERRYD)
+        let child = Command::new(ferryd())
             .args(["-q", "--database"])
             .arg(database)
             .arg("run")

@@ -37,6 +37,9 @@ pub fn print_machine(title: &str) {
         .map_or("unknown", |name| name.trim_start_matches([' ', '\t', ':']));
     let cores = std::thread::available_parallelism().map_or(0, usize::from);
     println!("{title}");
+    if let Ok(other) = std::env::var("BENCH_FERRYD") {
+        println!("measured: {other}");
+    }
     println!(
         "{cores} cores ({processor}), Linux {}, load {}\n",
         read("/proc/sys/kernel/osrelease").trim(),

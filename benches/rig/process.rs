@@ -5,7 +5,11 @@ use std::path::Path;
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
-pub const FERRYD: &str = env!("CARGO_BIN_EXE_ferryd");
+/// The executable that is measured: that of this build, or another one to compare with, named by `BENCH_FERRYD`.
+pub fn ferryd() -> String {
+    let built = || env!("CARGO_BIN_EXE_ferryd").to_string();
+    std::env::var("BENCH_FERRYD").unwrap_or_else(|_| built())
+}
 
 /// A process that is killed when its owner ends.
 pub struct Owned(pub Child);
@@ -25,7 +29,7 @@ pub struct Receiver {
 
 impl Receiver {
     pub fn start(directory: &Path, options: &[&str]) -> Receiver {
-        let child = Command::new(FERRYD)
+        let child = Command::new(ferryd())
             .args(["receiver", "--listen", "127.0.0.1:0"])
             .args(options)
             .current_dir(directory)
@@ -74,7 +78,7 @@ impl Drain<'_> {
     pub fn run(&self) -> Drained {
         let cpu = cpu_of_children();
         let start = Instant::now();
-        let child = self.command(&[FERRYD]).spawn().expect("drain starts");
+        let child = self.command(&[&ferryd()]).spawn().expect("drain starts");
         let mut process = Owned(child);
         let (mut peak_mb, mut written_mb) = (0.0, 0.0);
         let code = loop {

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::path::Path;
 use std::process::Command;
 
-use super::process::{Drain, FERRYD};
+use super::process::{Drain, ferryd};
 
 /// One call as strace prints it: name, arguments with what the descriptors are, result.
 pub struct Call {
@@ -35,6 +35,7 @@ pub fn calls(drain: &Drain, kinds: &str, directory: &Path) -> Option<Vec<Call>> 
     }
     let output = directory.join("trace");
     let kinds = format!("trace={kinds}");
+    let program = ferryd();
     let file = output.display().to_string();
     // --seccomp-bpf: all other calls run at full speed.
     let words = [
@@ -50,7 +51,7 @@ pub fn calls(drain: &Drain, kinds: &str, directory: &Path) -> Option<Vec<Call>> 
         "signal=none",
         "-o",
         &file,
-        FERRYD,
+        &program,
     ];
     let status = drain.command(&words).status().expect("strace runs");
     assert!(status.success(), "the traced drain ends well");
