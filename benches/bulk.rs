@@ -1,19 +1,20 @@
-//! Records per second with many records in a request: a million records of 10 users, 1000 a request, 10 workers, our
-//! receiver on loopback, in a process of its own.
+//! Records per second with many records in a request: one and ten million records of 10 users, 1000 a request, 10 workers,
+//! ferryd's receiver on loopback, in a process of its own.
 //!
-//! `cargo bench --bench bulk`. The time is that of the whole `ferryd drain`, planning included. In the rounds with results
-//! the answer tells what became of each record, and ferryd reads that.
+//! `cargo bench --bench bulk`, about two minutes, most of it making the files; with `-- quick` a million only. The time is
+//! that of the whole `ferryd drain`, planning included. In the rounds with results the answer tells what became of each
+//! record, and ferryd reads that.
 
 #![allow(clippy::expect_used)]
 
-#[path = "rig/process.rs"]
-mod process;
+#[path = "rig/mod.rs"]
+mod rig;
 
-use process::{Receiver, Round};
-use std::fmt::Write as _;
-
-const RECORDS: u32 = 1_000_000;
-const ROUNDS: u32 = 4;
+use rig::figures::median;
+use rig::file::{self, Shape};
+use rig::process::{Drain, Receiver};
+use rig::targets::Verdicts;
+use std::path::Path;
 
 const BULK: [(&str, &str); 3] = [
     ("FERRYD_API_BULK_RECORDS", "1000"),
@@ -25,39 +26,59 @@ const RESULTS: (&str, &str) = ("FERRYD_API_BULK_ITEMS", "/results");
 fn main() {
     let directory = tempfile::tempdir().expect("a temporary directory");
     let directory = directory.path();
-    std::fs::write(directory.join("records.csv"), records()).expect("records are written");
-    println!("{RECORDS} records, 10 users, 1000 a request, 10 workers, loopback receiver");
+    rig::print_machine("1000 records a request, 10 users, 10 workers, loopback receiver");
     println!(
-        "{:>5}  {:>7}  {:>10}  {:>8}  {:>9}",
-        "round", "results", "records/s", "CPU s", "peak MB"
+        "{:>10}  {:>5}  {:>7}  {:>10}  {:>6}  {:>6}  {:>6}",
+        "records", "round", "results", "records/s", "CPU s", "MB", "load"
     );
-    for round in 1..=ROUNDS {
-        for (results, settings) in [
-            ("no", BULK.to_vec()),
-            ("read", [&BULK[..], &[RESULTS]].concat()),
-        ] {
-            let receiver = Receiver::start(directory, &["--summary", "--bulk"]);
-            let database = format!("round-{round}-{results}.db");
-            let drained = process::drain(&Round {
-                directory,
-                url: &receiver.url,
-                records: RECORDS,
-                settings: &settings,
-                database: &database,
-            });
-            println!(
-                "{round:>5}  {results:>7}  {:>10.0}  {:>8.2}  {:>9.1}",
-                drained.rate, drained.cpu_seconds, drained.peak_mb
-            );
-            std::fs::remove_file(directory.join(&database)).expect("the database is removed");
-        }
-    }
+    let verdicts = Verdicts::default();
+    let million = measure(directory, 1_000_000, 3);
+    let rates = match rig::is_asked("quick") {
+        true => million,
+        false => measure(directory, 10_000_000, 1),
+    };
+    verdicts.judge("bulk records/s", median(&rates));
+    verdicts.end();
 }
 
-fn records() -> String {
-    let mut csv = String::from("id,user_id,network_id,city\n");
-    for id in 1..=RECORDS {
-        let _ = writeln!(csv, "{id},{},net-{:04},Lisboa", id % 10 + 1, id % 9973);
+/// Rates of the rounds without results.
+fn measure(directory: &Path, records: u64, rounds: u32) -> Vec<f64> {
+    let all = directory.join("all.db");
+    file::remove(&all);
+    Shape::waiting(records, 10).build(&all);
+    let mut rates = Vec::new();
+    for round in 1..=rounds {
+        let settings = BULK.to_vec();
+        rates.push(drain(directory, records, round, "no", &settings));
+        let settings = [&BULK[..], &[RESULTS]].concat();
+        drain(directory, records, round, "read", &settings);
     }
-    csv
+    rates
+}
+
+fn drain(
+    directory: &Path,
+    records: u64,
+    round: u32,
+    results: &str,
+    settings: &[(&str, &str)],
+) -> f64 {
+    let database = directory.join("round.db");
+    file::copy(&directory.join("all.db"), &database);
+    let receiver = Receiver::start(directory, &["--summary", "--bulk"]);
+    let drain = Drain {
+        database: &database,
+        url: &receiver.url,
+        settings,
+        timeout: None,
+    };
+    let drained = drain.run();
+    let rate = records as f64 / drained.seconds;
+    println!(
+        "{records:>10}  {round:>5}  {results:>7}  {rate:>10.0}  {:>6.2}  {:>6.1}  {:>6}",
+        drained.cpu_seconds,
+        drained.peak_mb,
+        rig::load()
+    );
+    rate
 }

@@ -1,73 +1,156 @@
-//! Records per second, one request a record: 100,000 records of 10 users, 10 workers, our receiver on loopback.
+//! Records per second, one request a record: 100,000 records of 10 users, 10 workers, on loopback.
 //!
-//! `cargo bench`. Each round runs `ferryd drain` and then `wrk -t1 -c10` with the same body against the same receiver, so
-//! that the ratio holds on a noisy machine. Without wrk (Debian package `wrk`) the ratio is left out, visibly.
+//! `cargo bench --bench per_record`, under a minute. In each round, against ferryd's receiver and against nginx: `ferryd
+//! drain` into the receiver, then `wrk -t1 -c10` with the same body, then a sender written by hand over TcpStream with
+//! 10 threads, which is the limit of blocking threads. Ratios are taken within a round, so that they hold on a noisy
+//! machine; the verdict is the middle round's. What is missing (wrk, nginx-light, strace) is left out, visibly.
+//! `-- rounds=5` takes more rounds.
 
 #![allow(clippy::expect_used)]
 
-#[path = "rig/process.rs"]
-mod process;
+#[path = "rig/mod.rs"]
+mod rig;
 
-use process::{Receiver, Round};
-use std::fmt::Write as _;
+use rig::figures::median;
+use rig::file::{self, Shape};
+use rig::nginx::Nginx;
+use rig::process::{Drain, Receiver};
+use rig::targets::Verdicts;
+use rig::{blocking, trace, wrk};
+use std::collections::BTreeMap;
 use std::path::Path;
-use std::process::Command;
 
-const RECORDS: u32 = 100_000;
-const ROUNDS: u32 = 3;
+const RECORDS: u64 = 100_000;
+/// strace needs no more to count.
+const TRACED: u64 = 5_000;
+
+/// What one receiver saw in all rounds.
+#[derive(Default)]
+struct Seen {
+    to_wrk: Vec<f64>,
+    to_blocking: Vec<f64>,
+    cpu: Vec<f64>,
+    peak_mb: Vec<f64>,
+}
 
 fn main() {
     let directory = tempfile::tempdir().expect("a temporary directory");
     let directory = directory.path();
-    std::fs::write(directory.join("records.csv"), records()).expect("records are written");
-    std::fs::write(directory.join("post.lua"), POST).expect("the script is written");
-    println!("{RECORDS} records, 10 users, 10 workers, loopback receiver");
+    rig::print_machine("100,000 records of 10 users, one request a record, 10 workers, loopback");
+    Shape::waiting(RECORDS, 10).build(&directory.join("all.db"));
     println!(
-        "{:>5}  {:>10}  {:>8}  {:>9}  {:>10}  {:>5}",
-        "round", "records/s", "CPU s", "peak MB", "wrk req/s", "ratio"
+        "{:>5}  {:>8}  {:>9}  {:>9}  {:>10}  {:>6}  {:>10}  {:>6}  {:>6}  {:>7}",
+        "round",
+        "receiver",
+        "records/s",
+        "wrk",
+        "blocking",
+        "/ wrk",
+        "/ blocking",
+        "CPU s",
+        "MB",
+        "load"
     );
-    for round in 1..=ROUNDS {
+    let mut seen = BTreeMap::from([("ferryd", Seen::default()), ("nginx", Seen::default())]);
+    for round in 1..=rig::number("rounds", 3) {
         let receiver = Receiver::start(directory, &["--summary"]);
-        let drained = process::drain(&Round {
-            directory,
-            url: &receiver.url,
-            records: RECORDS,
-            settings: &[],
-            database: &format!("round-{round}.db"),
-        });
-        let wrk = wrk(directory, &receiver.url);
+        measure(directory, round, "ferryd", &receiver.url, &mut seen);
         drop(receiver);
-        let ratio = wrk.map_or("-".into(), |wrk| format!("{:.2}", drained.rate / wrk));
-        let wrk = wrk.map_or("no wrk".into(), |wrk| format!("{wrk:.0}"));
-        println!(
-            "{round:>5}  {:>10.0}  {:>8.2}  {:>9.1}  {wrk:>10}  {ratio:>5}",
-            drained.rate, drained.cpu_seconds, drained.peak_mb
-        );
+        if let Some(nginx) = Nginx::start(directory) {
+            measure(directory, round, "nginx", &nginx.url, &mut seen);
+        }
     }
+    let verdicts = Verdicts::default();
+    for (name, seen) in &seen {
+        let receiver = if *name == "ferryd" {
+            "ferryd receiver"
+        } else {
+            name
+        };
+        for (target, values) in [
+            ("per record / wrk", &seen.to_wrk),
+            ("per record / blocking", &seen.to_blocking),
+            ("CPU s per 100,000 records", &seen.cpu),
+        ] {
+            if !values.is_empty() {
+                verdicts.judge(&format!("{target}, {receiver}"), median(values));
+            }
+        }
+    }
+    count_calls(directory, &verdicts);
+    verdicts.end();
 }
 
-const POST: &str = r#"wrk.method = "POST"
-wrk.body = '{"networkId":"net-0001","city":"Lisboa"}'
-wrk.headers["Content-Type"] = "application/json"
-wrk.headers["Idempotency-Key"] = "0123456789abcdef.42.1000"
-"#;
-
-fn records() -> String {
-    let mut csv = String::from("id,user_id,network_id,city\n");
-    for id in 1..=RECORDS {
-        let _ = writeln!(csv, "{id},{},net-{:04},Lisboa", id % 10 + 1, id % 9973);
-    }
-    csv
+fn measure(
+    directory: &Path,
+    round: u64,
+    name: &'static str,
+    url: &str,
+    seen: &mut BTreeMap<&str, Seen>,
+) {
+    let database = directory.join("round.db");
+    file::copy(&directory.join("all.db"), &database);
+    let drain = Drain {
+        database: &database,
+        url,
+        settings: &[],
+        timeout: None,
+    };
+    let drained = drain.run();
+    let rate = RECORDS as f64 / drained.seconds;
+    let wrk = wrk::send(directory, url, 2);
+    let blocking = blocking::send(url, RECORDS, 10);
+    let seen = seen.get_mut(name).expect("both are there");
+    seen.to_wrk.extend(wrk.map(|wrk| rate / wrk));
+    seen.to_blocking.push(rate / blocking);
+    seen.cpu.push(drained.cpu_seconds);
+    seen.peak_mb.push(drained.peak_mb);
+    let text = |value: Option<f64>, digits: usize| {
+        value.map_or("-".into(), |value| format!("{value:.digits$}"))
+    };
+    println!(
+        "{round:>5}  {name:>8}  {rate:>9.0}  {:>9}  {blocking:>10.0}  {:>6}  {:>10.2}  {:>6.2}  {:>6.1}  {:>7}",
+        text(wrk, 0),
+        text(wrk.map(|wrk| rate / wrk), 2),
+        rate / blocking,
+        drained.cpu_seconds,
+        drained.peak_mb,
+        rig::load()
+    );
 }
 
-fn wrk(directory: &Path, url: &str) -> Option<f64> {
-    let output = Command::new("wrk")
-        .args(["-t1", "-c10", "-d3", "-s", "post.lua", url])
-        .current_dir(directory)
-        .output()
-        .ok()?;
-    let text = String::from_utf8_lossy(&output.stdout).into_owned();
-    text.lines()
-        .find_map(|line| line.strip_prefix("Requests/sec:"))
-        .and_then(|rate| rate.trim().parse().ok())
+/// All calls on sockets, connecting included.
+fn count_calls(directory: &Path, verdicts: &Verdicts) {
+    let database = directory.join("traced.db");
+    Shape::waiting(TRACED, 10).build(&database);
+    let receiver = Receiver::start(directory, &["--summary"]);
+    let drain = Drain {
+        database: &database,
+        url: &receiver.url,
+        settings: &[],
+        timeout: None,
+    };
+    let kinds = "network,read,write,readv,writev,poll,ppoll,fcntl,ioctl,epoll_wait,futex";
+    let Some(calls) = trace::calls(&drain, kinds, directory) else {
+        return;
+    };
+    let mut counts: BTreeMap<&str, u64> = BTreeMap::new();
+    for call in calls.iter().filter(|call| call.is_on_socket()) {
+        *counts.entry(&call.name).or_default() += 1;
+    }
+    let per_record = |count: u64| count as f64 / TRACED as f64;
+    let futexes = calls.iter().filter(|call| call.name == "futex").count();
+    let named: Vec<String> = counts
+        .iter()
+        .map(|(name, count)| format!("{name} {:.3}", per_record(*count)))
+        .collect();
+    println!(
+        "\nsocket calls per record: {}; besides futex {:.2} (traced, so slow)",
+        named.join(", "),
+        per_record(futexes as u64)
+    );
+    verdicts.judge(
+        "socket syscalls per record",
+        per_record(counts.values().sum()),
+    );
 }
