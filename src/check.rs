@@ -162,7 +162,11 @@ fn permissions(database: &Path) -> anyhow::Result<String> {
     )
     .map_err(|error| denied(format!("directory {}: {error}", directory.display())))?;
     place::check_access(database)?;
-    Ok(format!("{} can be read and written", database.display()))
+    let can = match database.exists() {
+        true => "read and written",
+        false => "created",
+    };
+    Ok(format!("{} can be {can}", database.display()))
 }
 
 /// What the request takes from a record.

@@ -45,12 +45,37 @@ const CHECKPOINT_PAGES: i32 = 800;
 /// A -wal of more bytes than this is one that some reader pins.
 const WAL_LIMIT: i64 = 4_000_000;
 
+/// The database is gone that was worked on before: an empty one in its place would hide the loss.
+#[derive(Debug, thiserror::Error)]
+#[error("{}: the database is gone; put it or a backup back, or remove {} to start with an empty one", .database.display(), .lock.display())]
+pub struct Lost {
+    /// The database.
+    pub database: PathBuf,
+    /// Its lock file, which shows that it was worked on.
+    pub lock: PathBuf,
+}
+
+impl Lost {
+    /// A database that is not there, but has a lock file that a ferryd has written to.
+    pub fn look(database: &Path) -> Option<Lost> {
+        let lock = lock_path(database);
+        let was_worked_on = std::fs::metadata(&lock).is_ok_and(|found| found.len() > 0);
+        (was_worked_on && !database.exists()).then(|| Lost {
+            database: database.to_path_buf(),
+            lock,
+        })
+    }
+}
+
 /// Why a database cannot be used. The message names cause and remedy in one line.
 #[derive(Debug, thiserror::Error)]
 pub enum OpenError {
     /// There is no file, and this command does not make one.
     #[error("{}: there is no such database; make one with `ferryd init` or `ferryd import`", .0.display())]
     Missing(PathBuf),
+    /// There is no file any more.
+    #[error(transparent)]
+    Lost(#[from] Lost),
     /// The file is a database of something else.
     #[error("{}: {reason}; set database.path to another file", .path.display())]
     Foreign {
@@ -245,7 +270,10 @@ pub fn open_to_look(path: &Path) -> Result<Connection, OpenError> {
 
 fn open(path: &Path, mode: OpenFlags, wait: Duration) -> Result<Connection, OpenError> {
     let Some(found) = place::find(path)? else {
-        return Err(OpenError::Missing(path.to_path_buf()));
+        return Err(match Lost::look(path) {
+            Some(lost) => lost.into(),
+            None => OpenError::Missing(path.to_path_buf()),
+        });
     };
     if !found.is_file() {
         return Err(OpenError::Foreign {
@@ -283,6 +311,11 @@ fn prepare_writer(conn: &Connection, durability: Durability) -> rusqlite::Result
     // What a pinned -wal grew beyond this is given back to the disk; the rest is kept as a reserve for a full disk.
     conn.pragma_update(None, "journal_size_limit", WAL_LIMIT)?;
     Ok(mode)
+}
+
+/// The file of the instance lock, which stays for good.
+pub fn lock_path(database: &Path) -> PathBuf {
+    beside(database, ".lock")
 }
 
 /// The file that stands beside a database under its name and a suffix, such as `-wal`.

@@ -142,7 +142,7 @@ fn code_of(cause: &(dyn std::error::Error + 'static)) -> Option<u8> {
     if let Some(error) = cause.downcast_ref::<LockError>() {
         return Some(match error {
             LockError::Held { .. } => HELD,
-            LockError::Lost { .. } => DATA,
+            LockError::Lost(_) => DATA,
             LockError::Io { source, .. } => match of_io(source) {
                 PERMISSION => PERMISSION,
                 _ => CANNOT_CREATE,
@@ -163,7 +163,8 @@ fn code_of(cause: &(dyn std::error::Error + 'static)) -> Option<u8> {
     if let Some(error) = cause.downcast_ref::<OpenError>() {
         return Some(match error {
             OpenError::Missing(_) | OpenError::NotSetUp(_) => FAILED,
-            OpenError::Foreign { .. }
+            OpenError::Lost(_)
+            | OpenError::Foreign { .. }
             | OpenError::Newer { .. }
             | OpenError::Older { .. }
             | OpenError::NotAdoptable { .. }

@@ -7,7 +7,7 @@ use std::fs::{File, OpenOptions, TryLockError};
 use std::io::{Read, Seek, Write};
 use std::path::{Path, PathBuf};
 
-use crate::db::{self, holders};
+use crate::db::{Lost, holders, lock_path};
 
 /// Held for as long as this value lives.
 #[derive(Debug)]
@@ -26,14 +26,9 @@ pub enum LockError {
         /// What the holder wrote.
         pid: String,
     },
-    /// The database is gone that was worked on before: an empty one in its place would hide the loss.
-    #[error("{}: the database is gone; put it or a backup back, or remove {} to start with an empty one", .database.display(), .lock.display())]
-    Lost {
-        /// The database.
-        database: PathBuf,
-        /// Its lock file.
-        lock: PathBuf,
-    },
+    /// There is nothing to lock any more.
+    #[error(transparent)]
+    Lost(#[from] Lost),
     /// The lock file cannot be made or locked.
     #[error("{}: the lock file cannot be used ({source}); make its directory, and give this user the right to write there", .path.display())]
     Io {
@@ -44,15 +39,6 @@ pub enum LockError {
     },
 }
 
-/// Whether a lock file stands beside the database: then the database was worked on before.
-fn was_worked_on(database: &Path) -> bool {
-    std::fs::metadata(lock_path(database)).is_ok_and(|metadata| metadata.len() > 0)
-}
-
-fn lock_path(database: &Path) -> PathBuf {
-    db::beside(database, ".lock")
-}
-
 impl InstanceLock {
     /// Takes the lock of a database, or says who has it. Does not wait.
     ///
@@ -60,11 +46,8 @@ impl InstanceLock {
     /// See [`LockError`].
     pub fn take(database: &Path) -> Result<InstanceLock, LockError> {
         let path = lock_path(database);
-        if !database.exists() && was_worked_on(database) {
-            return Err(LockError::Lost {
-                database: database.to_path_buf(),
-                lock: path,
-            });
+        if let Some(lost) = Lost::look(database) {
+            return Err(lost.into());
         }
         let io = |source| LockError::Io {
             path: path.clone(),
@@ -135,6 +118,6 @@ mod tests {
         let database = dir.path().join("a.db");
         drop(InstanceLock::take(&database).unwrap());
         let error = InstanceLock::take(&database).unwrap_err();
-        assert!(matches!(error, LockError::Lost { .. }), "{error}");
+        assert!(matches!(error, LockError::Lost(_)), "{error}");
     }
 }

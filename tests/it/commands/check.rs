@@ -105,6 +105,7 @@ fn a_database_that_is_yet_to_be_made_is_no_failure() {
     let site = Site::with(&api, "");
     let ran = site.run(&["check"]).assert_code(0);
     assert!(ran.stdout.contains("not set up yet"), "{ran:?}");
+    assert!(ran.stdout.contains("ferryd.db can be created"), "{ran:?}");
     assert!(!site.database().exists());
 }
 

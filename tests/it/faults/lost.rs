@@ -71,9 +71,12 @@ fn a_lost_database_is_not_replaced_by_an_empty_one() {
     for suffix in ["", "-wal", "-shm"] {
         std::fs::remove_file(site.path(&format!("ferryd.db{suffix}"))).unwrap();
     }
-    for command in ["run", "drain"] {
+    for command in ["run", "drain", "status", "batches", "pause"] {
         let ran = site.run(&[command]).assert_code(65);
         ran.assert_says("the database is gone; put it or a backup back");
         assert!(!site.database().exists());
     }
+    let checked = site.run(&["check"]).assert_code(65).stdout;
+    assert!(checked.contains("FAIL  schema "), "{checked}");
+    assert!(checked.contains("the database is gone"), "{checked}");
 }

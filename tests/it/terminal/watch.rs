@@ -113,9 +113,9 @@ fn an_error_gives_the_terminal_back_and_is_told_on_it() {
     pty.await_screen("it is drawn", |vt| vt.text().contains("gate      closed"));
     std::fs::rename(site.database(), site.path("elsewhere.db")).unwrap();
     let (code, left) = pty.end();
-    assert_eq!(code, 1, "{left}");
+    assert_eq!(code, 65, "{left}");
     assert!(
-        left.contains("ferryd: ferryd.db: there is no such database"),
+        left.contains("ferryd: ferryd.db: the database is gone"),
         "{left}"
     );
 }
