@@ -8,6 +8,7 @@ use std::path::Path;
 use crate::db;
 use crate::db::{schema, steer};
 use crate::gate::State;
+use crate::lock;
 
 /// Where a record stands; the fields are the JSON keys of `ferryd explain --json`.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
@@ -40,6 +41,7 @@ pub fn run(database: &Path, record: i64) -> anyhow::Result<Explained> {
         )
         .optional()
         .context("user_record cannot be read")?;
+    let away = Away(lock::holder_of(database).is_none());
     let Some(user) = user else {
         let mut reason =
             "is not in user_record: it was never there, or its owner deleted it".to_string();
@@ -48,14 +50,14 @@ pub fn run(database: &Path, record: i64) -> anyhow::Result<Explained> {
         }
         return Ok(of(record, "ABSENT", None, &reason));
     };
-    if let Some(explained) = undelivered(&tx, record)? {
+    if let Some(explained) = undelivered(&tx, record, away)? {
         return Ok(explained);
     }
     let rusqlite::types::Value::Integer(user) = user else {
         let reason = "is not delivered: user_id is not a whole number";
         return Ok(of(record, "DEAD", None, reason));
     };
-    place(&tx, record, user)
+    place(&tx, record, user, away)
 }
 
 /// What is said of a record.
@@ -70,7 +72,7 @@ fn of(record: i64, state: &str, batch: Option<i64>, said: &str) -> Explained {
 }
 
 /// Why a record that stands in `undelivered_record` is not delivered.
-fn undelivered(conn: &Connection, record: i64) -> anyhow::Result<Option<Explained>> {
+fn undelivered(conn: &Connection, record: i64, away: Away) -> anyhow::Result<Option<Explained>> {
     let sql = include_str!("../sql/explain/undelivered.sql");
     let read = |row: &Row| {
         let state: String = row.get("state")?;
@@ -79,11 +81,17 @@ fn undelivered(conn: &Connection, record: i64) -> anyhow::Result<Option<Explaine
         let batch: Option<i64> = row.get("batch_id")?;
         let due: Option<String> = row.get("next_attempt_at")?;
         let status: Option<String> = row.get("batch_status")?;
-        let s = if attempts == 1 { "" } else { "s" };
-        let mut said = format!("is not delivered: {state}, {reason}; {attempts} attempt{s}");
+        let mut said = format!("is not delivered: {state}, {reason}");
+        match attempts {
+            0 => {}
+            1 => said += "; 1 attempt",
+            _ => said += &format!("; {attempts} attempts"),
+        }
         match (batch, &due, status) {
             (Some(batch), Some(due), _) => said += &format!("; batch {batch} is due at {due}"),
-            (Some(batch), None, Some(status)) => said += &format!("; batch {batch} is {status}"),
+            (Some(batch), None, Some(status)) => {
+                said += &format!("; batch {batch} is {status}{}", away.left(&status));
+            }
             _ => {}
         }
         // A record without a batch is of no user that could be sent for; its reason says what to mend.
@@ -100,13 +108,13 @@ fn undelivered(conn: &Connection, record: i64) -> anyhow::Result<Option<Explaine
         return Ok(None);
     };
     if explained.state != "DEAD" {
-        explained.explanation += &held(conn)?;
+        explained.explanation += &held(conn, away)?;
     }
     Ok(Some(explained))
 }
 
 /// Where a record stands that no row of `undelivered_record` tells of.
-fn place(conn: &Connection, record: i64, user: i64) -> anyhow::Result<Explained> {
+fn place(conn: &Connection, record: i64, user: i64, away: Away) -> anyhow::Result<Explained> {
     let params = named_params! {":user": user, ":record": record};
     let (planned, left_out): (bool, bool) =
         conn.query_row(include_str!("../sql/explain/place.sql"), params, |row| {
@@ -118,7 +126,7 @@ fn place(conn: &Connection, record: i64, user: i64) -> anyhow::Result<Explained>
         return Ok(of(record, "DELIVERED", None, said));
     }
     if !planned {
-        let held = held(conn)?;
+        let held = held(conn, away)?;
         let said =
             format!("is not delivered: it waits to be cut into a batch of user {user}{held}");
         return Ok(of(record, "WAITING", None, &said));
@@ -133,9 +141,10 @@ fn place(conn: &Connection, record: i64, user: i64) -> anyhow::Result<Explained>
     };
     if !first.sent {
         let Batch { name, status, .. } = first;
-        let held = held(conn)?;
+        let held = held(conn, away)?;
+        let left = away.left(status);
         let said =
-            format!("is not delivered: it waits its turn in {name}, which is {status}{held}");
+            format!("is not delivered: it waits its turn in {name}, which is {status}{left}{held}");
         return Ok(of(record, "WAITING", Some(first.id), &said));
     }
     // The batch of its range is gone; one of late rows, which may reach over many ids, is there.
@@ -207,13 +216,31 @@ impl std::fmt::Display for Batch {
     }
 }
 
-/// What the gate adds to every reason.
-fn held(conn: &Connection) -> anyhow::Result<String> {
+/// Whether no ferryd works on the file.
+#[derive(Debug, Clone, Copy)]
+struct Away(bool);
+
+impl Away {
+    /// What it means for a batch of this status.
+    fn left(self, status: &str) -> &'static str {
+        match (self.0, status) {
+            (true, "RUNNING") => ", left by a dead process, freed at the next start",
+            _ => "",
+        }
+    }
+}
+
+/// What holds back every record, whatever else is said of it.
+fn held(conn: &Connection, away: Away) -> anyhow::Result<String> {
+    let down = match away.0 {
+        true => "; ferryd is not running",
+        false => "",
+    };
     let (sign, _) = steer::load_gate(conn)?;
     Ok(match (sign.state, sign.reason) {
-        (State::Open, _) => String::new(),
+        (State::Open, _) => down.to_string(),
         (state, reason) => format!(
-            "; sending is held, the gate is {}: {}",
+            "{down}; sending is held, the gate is {}: {}",
             state.word(),
             reason.unwrap_or_default()
         ),
