@@ -54,7 +54,7 @@ const SHAPE: Shape = Shape {
         left("status", 0),
         right("delivered", 0),
         right("of", 0),
-        right("tries", 5),
+        right("failures", 5),
         right("ago", 2),
         right("retry", 3),
         right("seconds", 6),
@@ -106,6 +106,11 @@ fn read(conn: &Connection, options: &Options, below: i64, page: i64) -> rusqlite
 fn cells(row: Row, now: Timestamp) -> Vec<Cell> {
     let status = row.text("status");
     let tone = Tone::of_status(&status);
+    // No attempt has ended yet: the time of one that runs is counted at its end.
+    let seconds = match row.text("seconds") {
+        none if none == "0.0" => String::new(),
+        seconds => seconds,
+    };
     vec![
         row.text("id").into(),
         row.text("user_id").into(),
@@ -115,7 +120,7 @@ fn cells(row: Row, now: Timestamp) -> Vec<Cell> {
         row.text("retry_count").into(),
         row.ago("last_attempt_at", now).into(),
         row.until("next_attempt_at", now).into(),
-        row.text("seconds").into(),
+        seconds.into(),
         row.text("records_per_second").into(),
         row.first_line("error_message").into(),
     ]

@@ -57,7 +57,7 @@ const SHAPE: Shape = Shape {
         right("user", 1),
         left("state", 0),
         right("batch", 4),
-        right("tries", 5),
+        right("failures", 5),
         right("ago", 2),
         right("retry", 3),
         text("reason", 0),

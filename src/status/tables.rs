@@ -49,7 +49,14 @@ pub fn all(snapshot: &Snapshot, columns: usize) -> Vec<Line> {
         lines.extend(failed.lines(FAILED, columns));
     }
     if failed.rows() > FAILED {
-        let more = "… and more: `ferryd batches --status failed`";
+        let more = match (
+            snapshot.summary.failed_batches,
+            snapshot.summary.dead_batches,
+        ) {
+            (_, 0) => "… and more: `ferryd batches --status failed`",
+            (0, _) => "… and more: `ferryd batches --status dead`",
+            _ => "… and more: `ferryd batches --status failed`, or dead",
+        };
         lines.push(Line::default().with(more).cut(columns));
     }
     lines
@@ -86,7 +93,7 @@ pub fn failed(snapshot: &Snapshot) -> Table {
         right("failed", 0),
         right("user", 1),
         left("status", 0),
-        right("tries", 4),
+        right("failures", 4),
         right("ago", 3),
         right("retry", 2),
         text("first error", 0),

@@ -30,7 +30,7 @@ fn the_table_shows_records_batches_users_and_the_last_failure() {
         "batches pending 0 running 0 success 0 failed 1 dead 0",
         "oldest nothing waits",
         "user % waiting delivered retrying dead batches 7 60 0 3 1 1 0/1",
-        "failed user status tries ago retry first error 1 7 FAILED 1 ",
+        "failed user status failures ago retry first error 1 7 FAILED 1 ",
         " id=2: HTTP 503",
     ] {
         assert!(words.contains(part), "{part}\n{said}");
