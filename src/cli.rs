@@ -94,7 +94,7 @@ enum Command {
     },
     /// Put rows from a file into user_record, all or nothing
     #[command(
-        after_help = "The CSV header, or the JSON keys, name columns of user_record; id may be left out. An empty CSV field is NULL.\nA row whose id is there with the same content is skipped.\n\nExample:\n  ferryd import records.csv\n  zcat records.jsonl.gz | ferryd import - --format jsonl"
+        after_help = "The CSV header, or the JSON keys, name columns of user_record; id may be left out. An empty CSV field is NULL. A row whose id is there with the same content is skipped.\n\nExample:\n  ferryd import records.csv\n  zcat records.jsonl.gz | ferryd import - --format jsonl"
     )]
     Import {
         /// The file; - is standard input
@@ -108,7 +108,7 @@ enum Command {
     },
     /// What is waiting, delivered and failed; with the daemon up or down
     #[command(
-        after_help = "--watch is a live screen on a terminal; `q` or Ctrl-C ends it. In a pipe, with NO_COLOR and on a dumb terminal it\nis the same as text every second, and with --json one object a line.\n\nExample:\n  ferryd status --watch\n  ferryd status --json | jq .waiting"
+        after_help = "--watch is a live screen on a terminal; `q` or Ctrl-C ends it. In a pipe, with NO_COLOR and on a dumb terminal it is the same as text every second, and with --json one object a line.\n\nExample:\n  ferryd status --watch\n  ferryd status --json | jq .waiting"
     )]
     Status {
         /// One JSON object, with the columns of delivery_summary as keys
@@ -120,7 +120,7 @@ enum Command {
     },
     /// The records that failed, the newest first, with the reason
     #[command(
-        after_help = "A table has the newest 20 unless --limit says otherwise; CSV and JSON have all. CSV has a header; JSON is one object a\nline. The record's own columns are personal data and are left out unless --all-columns asks for them.\n\nExample:\n  ferryd failures --state dead\n  ferryd failures --json | jq -r .reason | sort | uniq -c"
+        after_help = "A table has the newest 20 unless --limit says otherwise; CSV and JSON have all. CSV has a header; JSON is one object a line. The record's own columns are personal data and are left out unless --all-columns asks for them.\n\nExample:\n  ferryd failures --state dead\n  ferryd failures --json | jq -r .reason | sort | uniq -c"
     )]
     Failures {
         #[command(flatten)]
@@ -140,7 +140,7 @@ enum Command {
     },
     /// The batches, those planned last first
     #[command(
-        after_help = "A table has the newest 20 unless --limit says otherwise; CSV and JSON have all. CSV has a header; JSON is one object a\nline.\n\nExample:\n  ferryd batches --status failed\n  ferryd batches --user 7 --csv > batches.csv"
+        after_help = "A table has the newest 20 unless --limit says otherwise; CSV and JSON have all. CSV has a header; JSON is one object a line.\n\nExample:\n  ferryd batches --status failed\n  ferryd batches --user 7 --csv > batches.csv"
     )]
     Batches {
         #[command(flatten)]
@@ -181,7 +181,7 @@ enum Command {
     },
     /// Make a checked copy of the database, with the daemon up or down
     #[command(
-        after_help = "The copy is one file, and a file that is there is never replaced. Restoring: stop ferryd, remove ferryd.db,\nferryd.db-wal and ferryd.db-shm, copy the backup to ferryd.db, give it to ferryd's user, and start ferryd.\n\nExample:\n  ferryd backup /var/backups/ferryd-$(date +%F).db"
+        after_help = "The copy is one file, and a file that is there is never replaced. Restoring: stop ferryd, remove ferryd.db, ferryd.db-wal and ferryd.db-shm, copy the backup to ferryd.db, give it to ferryd's user, and start ferryd.\n\nExample:\n  ferryd backup /var/backups/ferryd-$(date +%F).db"
     )]
     Backup {
         /// The copy, which must not be there yet
@@ -189,7 +189,7 @@ enum Command {
     },
     /// Delete what was delivered long ago, with the daemon up or down
     #[command(
-        after_help = "SUCCESS batches that ended longer ago are deleted; what they delivered stays counted. With --records the delivered\nrows of user_record that they covered go too, and what is in doubt stays. There is no way back.\nThe daemon prunes by itself with [retention].\n\nExample:\n  ferryd prune --older-than 30d --records"
+        after_help = "SUCCESS batches that ended longer ago are deleted; what they delivered stays counted. With --records the delivered rows of user_record that they covered go too, and what is in doubt stays. There is no way back. The daemon prunes by itself with [retention].\n\nExample:\n  ferryd prune --older-than 30d --records"
     )]
     Prune {
         /// Batches that ended longer ago than this (30s, 5m, 6h, 7d)
@@ -229,7 +229,7 @@ enum Command {
     },
     /// Print the exact request of a record, without sending it
     #[command(
-        after_help = "Without RECORD_ID it is a record that waits, else the first of the table. Secrets are masked.\n\n--send is a trial: the answer is printed and nothing is recorded. ferryd sends the record all the same when its turn\ncomes, with the same key. Neither the gate nor a pause keeps the trial back.\n\nExample:\n  ferryd preview\n  ferryd preview 1005 --send"
+        after_help = "Without RECORD_ID it is a record that waits, else the first of the table. Secrets are masked.\n\n--send is a trial: the answer is printed and nothing is recorded. ferryd sends the record all the same when its turn comes, with the same key. Neither the gate nor a pause keeps the trial back.\n\nExample:\n  ferryd preview\n  ferryd preview 1005 --send"
     )]
     Preview {
         /// user_record.id
