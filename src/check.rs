@@ -12,6 +12,7 @@ use crate::config::{self, BodyFormat, Config, Loaded};
 use crate::db::{self, OpenError, place, records, restored, schema};
 use crate::endpoint::Endpoint;
 use crate::exit;
+use crate::listener;
 use crate::output::say;
 use crate::time::Timestamp;
 
@@ -38,6 +39,9 @@ pub fn run(loaded: &Loaded, probe: bool) -> anyhow::Result<()> {
     );
     if let Some(note) = note(config) {
         report.put("api.method", Line::Note(note));
+    }
+    if let Some(listen) = &config.status.listen {
+        report.add("listener", listener::look(listen).map_err(Into::into));
     }
     report.put("retention", upkeep::retention(config.retention));
     let url = config.require_url();

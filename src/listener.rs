@@ -11,7 +11,7 @@ mod guest;
 mod health;
 mod page;
 
-pub use door::DoorError;
+pub use door::{DoorError, look};
 
 use std::panic::AssertUnwindSafe;
 use std::path::PathBuf;

@@ -56,6 +56,12 @@ pub(super) fn daemon(database: &Path) -> Line {
 
 /// How long what was delivered stays.
 pub(super) fn retention(retention: Retention) -> Line {
+    if retention.records && retention.older_than.is_none() {
+        return Line::Note(
+            "retention.records has no effect without retention.older_than: nothing is deleted"
+                .into(),
+        );
+    }
     Line::Ok(match retention.older_than {
         None => "off: what was delivered stays in the file until `ferryd prune`".into(),
         Some(age) => {

@@ -13,6 +13,7 @@ use std::os::unix::net::UnixListener;
 use std::path::{Path, PathBuf};
 
 use crate::config::Listen;
+use crate::db::place;
 use crate::server::Listener;
 
 /// The socket is for the user of ferryd and its group.
@@ -75,6 +76,24 @@ impl Door {
             Listen::Unix(path) => open_unix(path),
         }
     }
+}
+
+/// Looks whether the listener can be had, as far as that shows without taking it, and says where it would be.
+///
+/// # Errors
+/// When the directory of the socket is not there.
+pub fn look(listen: &Listen) -> Result<String, DoorError> {
+    let path = match listen {
+        Listen::Tcp(address) => return Ok(format!("http://{address}/")),
+        Listen::Unix(path) => path,
+    };
+    let directory = place::directory_of(path);
+    // A directory alone has this entry.
+    fs::metadata(directory.join(".")).map_err(|source| DoorError::Socket {
+        path: path.clone(),
+        source,
+    })?;
+    Ok(format!("unix:{}", path.display()))
 }
 
 fn open_tcp(address: SocketAddr) -> Result<Door, DoorError> {

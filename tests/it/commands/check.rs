@@ -100,6 +100,25 @@ fn retention_is_told() {
 }
 
 #[test]
+fn a_retention_of_records_without_an_age_is_noted() {
+    let site = Site::with(&Api::accepting(), "[retention]\nrecords = true\n");
+    let said = site.run(&["check"]).assert_code(0).stdout;
+    let note = "note  retention    retention.records has no effect without retention.older_than";
+    assert!(said.contains(note), "{said}");
+}
+
+#[test]
+fn a_socket_in_a_directory_that_is_not_there_is_73() {
+    let listen = |path: &str| format!("[status]\nlisten = \"unix:{path}\"\n");
+    let site = Site::with(&Api::accepting(), &listen("nowhere/s.sock"));
+    let said = site.run(&["check"]).assert_code(73).stdout;
+    assert!(said.contains("FAIL  listener "), "{said}");
+    let site = Site::with(&Api::accepting(), &listen("s.sock"));
+    let said = site.run(&["check"]).assert_code(0).stdout;
+    assert!(said.contains("ok    listener     unix:s.sock"), "{said}");
+}
+
+#[test]
 fn a_database_that_is_yet_to_be_made_is_no_failure() {
     let api = Api::accepting();
     let site = Site::with(&api, "");
