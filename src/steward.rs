@@ -17,6 +17,7 @@ use crate::gate::{Change, Gate, Sign, State};
 use crate::metrics::Metrics;
 use crate::settings::Current;
 use crate::stop::Stop;
+use crate::text;
 use crate::time::Timestamp;
 use crate::wake::Waker;
 
@@ -147,7 +148,9 @@ impl Steward {
             last_user = round.last_user;
         }
         self.planner.wake();
-        Ok(format!("{batches} batches were planned"))
+        let were = if batches == 1 { "was" } else { "were" };
+        let batches = text::count(batches as i64, "batch", "batches");
+        Ok(format!("{batches} {were} planned"))
     }
 
     fn write_down(&mut self, change: Change) -> Result<(), WriteError> {

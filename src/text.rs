@@ -9,6 +9,14 @@
 use std::borrow::Cow;
 use std::fmt::Write;
 
+/// A number with its word, as in `1 batch` and `2 batches`.
+pub fn count(number: i64, one: &str, many: &str) -> String {
+    match number {
+        1 => format!("1 {one}"),
+        _ => format!("{number} {many}"),
+    }
+}
+
 /// Stands at the end of a text that was cut.
 const CUT: char = '…';
 

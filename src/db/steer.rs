@@ -5,6 +5,7 @@ use std::collections::BTreeSet;
 use std::time::Duration;
 
 use crate::gate::{Sign, State};
+use crate::text;
 use crate::time::Timestamp;
 
 /// What an operator asks for.
@@ -157,7 +158,7 @@ pub fn result_of_command(conn: &Connection, command: i64) -> rusqlite::Result<Op
 pub fn retry(conn: &Connection, target: Target, now: Timestamp) -> rusqlite::Result<String> {
     let (kind, number) = target.parts();
     let mut batches = BTreeSet::new();
-    let mut records = 0;
+    let mut records = 0_i64;
     let mut statement = conn.prepare_cached(include_str!("../../sql/steer/retry_records.sql"))?;
     let mut rows = statement.query(named_params! {":kind": kind, ":number": number})?;
     while let Some(row) = rows.next()? {
@@ -175,14 +176,29 @@ pub fn retry(conn: &Connection, target: Target, now: Timestamp) -> rusqlite::Res
         batches.insert(row.get(0)?);
     }
     if batches.is_empty() {
-        return Ok(format!(
-            "nothing to retry: {target} names no record that was tried"
-        ));
+        return Ok(format!("nothing to retry: {}", nothing(conn, target)?));
     }
-    Ok(format!(
-        "{records} records of {} batches are sent again",
-        batches.len()
-    ))
+    let are = if records == 1 { "is" } else { "are" };
+    let records = text::count(records, "record", "records");
+    let batches = text::count(batches.len() as i64, "batch", "batches");
+    Ok(format!("{records} of {batches} {are} sent again"))
+}
+
+/// Why a target names no record that can be sent again.
+fn nothing(conn: &Connection, target: Target) -> rusqlite::Result<String> {
+    let sql = include_str!("../../sql/steer/batch_is_there.sql");
+    Ok(match target {
+        Target::Batch(id) => {
+            match conn.query_row(sql, named_params! {":batch": id}, |row| row.get(0))? {
+                true => format!("no record of batch {id} failed or is dead"),
+                false => format!("there is no batch {id}"),
+            }
+        }
+        Target::User(id) => format!("no record of user {id} failed or is dead"),
+        Target::Record(id) => format!("there is no record {id} that failed or is dead"),
+        Target::Dead => "no record is dead".to_string(),
+        Target::Failed => "no record waits for a retry".to_string(),
+    })
 }
 
 fn make_due(conn: &Connection, batch: i64, now: Timestamp) -> rusqlite::Result<()> {

@@ -52,7 +52,11 @@ pub fn ferryd(snapshot: &Snapshot, columns: usize) -> Vec<Line> {
     let cell = match snapshot.daemon {
         Some(pid) => format!("running (pid {pid})").into(),
         None if left > 0 => {
-            let said = format!("not running; the {left} batches it left are freed when it starts");
+            let batches = match left {
+                1 => "the batch it left is",
+                _ => &format!("the {left} batches it left are"),
+            };
+            let said = format!("not running; {batches} freed when it starts");
             Cell::toned(said, Tone::Warn)
         }
         None => Cell::toned("not running", Tone::Warn),

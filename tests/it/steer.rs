@@ -97,7 +97,7 @@ fn dead_records_come_back_by_each_target_and_a_dead_batch_becomes_success() {
         assert_eq!(trouble.api.seen().len(), 10, "dead is not sent again");
         trouble.mend();
         let said = trouble.site.run(&["retry", target]).assert_code(0);
-        let wanted = "1 records of 1 batches are sent again\n";
+        let wanted = "1 record of 1 batch is sent again\n";
         assert_eq!(said.stdout, wanted, "{target}");
         assert_eq!(trouble.record_2(), "RETRY 0 422");
         trouble.site.run(&["drain"]).assert_code(0);
@@ -118,7 +118,7 @@ fn retry_reaches_a_running_daemon_from_the_command_line_and_through_the_table() 
             true => site.command("'retry', 'record:2'"),
             false => site.run(&["retry", "record:2"]).assert_code(0).stdout,
         };
-        assert_eq!(answer.trim_end(), "1 records of 1 batches are sent again");
+        assert_eq!(answer.trim_end(), "1 record of 1 batch is sent again");
         site.await_delivered(10);
         trouble.await_batches("success", 2);
         trouble.assert_delivered(2);
@@ -179,18 +179,20 @@ fn a_target_that_names_nothing_is_answered_clearly_daemon_down_and_up() {
     let trouble = Trouble::new(200, QUICK);
     trouble.site.run(&["drain"]).assert_code(0);
     let ask_for_each = || {
-        for target in [
-            "batch:1",
-            "batch:99",
-            "user:99",
-            "record:1",
-            "record:-99",
-            "dead",
-            "failed",
+        for (target, why) in [
+            ("batch:1", "no record of batch 1 failed or is dead"),
+            ("batch:99", "there is no batch 99"),
+            ("user:99", "no record of user 99 failed or is dead"),
+            ("record:1", "there is no record 1 that failed or is dead"),
+            (
+                "record:-99",
+                "there is no record -99 that failed or is dead",
+            ),
+            ("dead", "no record is dead"),
+            ("failed", "no record waits for a retry"),
         ] {
             let said = trouble.site.run(&["retry", target]).assert_code(0);
-            let clear = format!("nothing to retry: {target} names no record that was tried\n");
-            assert_eq!(said.stdout, clear);
+            assert_eq!(said.stdout, format!("nothing to retry: {why}\n"));
         }
     };
     ask_for_each();
@@ -232,7 +234,7 @@ fn the_command_plan_waits_for_no_further_rows() {
     let site = Site::with(&api, "[batch]\nlinger = \"1h\"\n");
     site.import(1, 1..=3);
     let daemon = site.daemon();
-    assert_eq!(site.command("'plan'"), "1 batches were planned");
+    assert_eq!(site.command("'plan'"), "1 batch was planned");
     site.await_delivered(3);
     assert_eq!(site.command("'plan'"), "0 batches were planned");
     assert_eq!(daemon.terminate().0, 0);

@@ -38,7 +38,7 @@ fn an_operator_who_retries_one_record_of_a_request_sends_the_whole_request_again
         site.value::<i64>("SELECT count(*) FROM undelivered_record WHERE tried_in = 1") == 10
     });
     let ran = site.run(&["retry", "record:5"]).assert_code(0);
-    assert_eq!(ran.stdout, "10 records of 1 batches are sent again\n");
+    assert_eq!(ran.stdout, "10 records of 1 batch are sent again\n");
     site.run(&["resume"]).assert_code(0);
     site.await_delivered(20);
     assert_eq!(daemon.terminate().0, 0);
