@@ -39,6 +39,9 @@ pub const APPLICATION_ID: i32 = 0x4645_5259;
 /// How long a statement waits for another program's lock before it reports it, where nobody has to break that off.
 pub const BUSY_TIMEOUT: Duration = Duration::from_secs(5);
 
+/// How long whoever waits at a terminal is not told what for.
+const SILENCE: Duration = Duration::from_secs(1);
+
 /// Pages in the -wal (4 KiB each) after which a commit also checkpoints: the -wal stays below 4 MB.
 const CHECKPOINT_PAGES: i32 = 800;
 
@@ -339,10 +342,14 @@ pub fn is_locked(error: &rusqlite::Error) -> bool {
 /// SQLite's others.
 pub fn begin_patiently(conn: &Connection) -> rusqlite::Result<()> {
     let mut warned = false;
+    conn.busy_timeout(SILENCE)?;
     loop {
         match conn.execute_batch("BEGIN IMMEDIATE") {
             Err(error) if is_locked(&error) => {}
-            begun => return begun,
+            begun => {
+                conn.busy_timeout(BUSY_TIMEOUT)?;
+                return begun;
+            }
         }
         if !warned {
             warned = true;

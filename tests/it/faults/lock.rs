@@ -1,10 +1,10 @@
 //! The write lock, held by another program for as long as it likes.
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use super::{SETTINGS, WORKERS, assert_goes_on_within, assert_unharmed, await_work, slow_api};
 use super::{await_silence, times_logged};
-use crate::harness::{Api, Daemon, Site};
+use crate::harness::{Api, Daemon, Site, eventually};
 use crate::restart::lock;
 
 const AFTER_RELEASE: Duration = Duration::from_secs(5);
@@ -109,4 +109,25 @@ fn a_stop_ends_the_wait_of_the_start() {
         let log = std::fs::read_to_string(log).unwrap();
         assert!(log.contains(said), "{log}");
     }
+}
+
+#[test]
+fn a_command_that_waits_for_a_lock_soon_says_so() {
+    let site = Site::with(&Api::accepting(), "");
+    site.run(&["init"]).assert_code(0);
+    let other = site.connect();
+    other.execute_batch("BEGIN IMMEDIATE").unwrap();
+    let said = site.path("said");
+    let mut command = site.ferryd(&["pause"]);
+    command.stderr(std::fs::File::create(&said).unwrap());
+    let start = Instant::now();
+    let mut paused = command.spawn().unwrap();
+    eventually("it says what it waits for", || {
+        let said = std::fs::read_to_string(&said).unwrap();
+        said.contains("The database is locked; waiting for it.")
+    });
+    let silent = start.elapsed();
+    other.execute_batch("ROLLBACK").unwrap();
+    assert!(paused.wait().unwrap().success());
+    assert!(silent < Duration::from_secs(4), "{silent:?}");
 }
