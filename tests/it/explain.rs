@@ -281,6 +281,9 @@ fn a_record_that_never_left_this_machine_has_had_no_attempt() {
     site.write("UPDATE user_record SET city = x'ff'");
     site.run(&["drain"]).assert_code(3);
     let said = site.run(&["explain", "1"]).assert_code(0).stdout;
-    assert!(said.contains("; batch 1 is DEAD") && !said.contains("attempt"), "{said}");
+    assert!(
+        said.contains("; batch 1 is DEAD") && !said.contains("attempt"),
+        "{said}"
+    );
     assert!(api.seen().is_empty());
 }
