@@ -27,6 +27,17 @@ const FILE: &str = include_str!("page.html");
 const TITLE: &str = "<!--title-->";
 const MAIN: &str = "<!--main-->";
 
+/// [`RESULTS`] in plain words.
+const RESULT_WORDS: [&str; RESULTS.len()] = [
+    "delivered",
+    "to be sent again",
+    "without an answer",
+    "refused",
+    "not taken, the gate closed",
+    "not sent",
+    "short of connections",
+];
+
 /// What one moment's page is made of.
 pub(super) struct View<'a> {
     pub(super) database: String,
@@ -178,16 +189,11 @@ fn requests(out: &mut String, metrics: &Metrics) {
     let requests = metrics.requests();
     let total: u64 = requests.iter().sum();
     let _ = write!(out, "<span>{} requests since then", Count(total as i64));
-    let failed = RESULTS.into_iter().zip(requests).skip(1);
-    let failed = failed.filter(|(_, count)| *count > 0);
-    for (place, (result, count)) in failed.enumerate() {
+    let counted = RESULT_WORDS.into_iter().zip(requests);
+    let counted = counted.filter(|(_, count)| *count > 0);
+    for (place, (words, count)) in counted.enumerate() {
         let before = if place == 0 { ": " } else { ", " };
-        let _ = write!(
-            out,
-            "{before}{} {}",
-            Count(count as i64),
-            result.replace('_', " ")
-        );
+        let _ = write!(out, "{before}{} {words}", Count(count as i64));
     }
     out.push_str("</span>");
 }

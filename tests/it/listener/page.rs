@@ -83,7 +83,7 @@ fn it_says_what_is_where_and_why_without_javascript() {
             "no answer was seen, it may have been accepted",
             "User Progress Delivered Left 7 7 3",
             "Workers 0 of 10 at work 10 wait for work.",
-            "10 requests since then: 1 retry, 1 unknown, 1 dead",
+            "10 requests since then: 7 delivered, 1 to be sent again, 1 without an answer, 1 refused",
         ],
     );
 }
