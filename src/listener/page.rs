@@ -56,6 +56,16 @@ pub(super) struct View<'a> {
     pub(super) show_records: bool,
 }
 
+impl View<'_> {
+    /// How long the gate has been open without a break, as far as it is known; a closed one has no such time to reckon with.
+    fn open_for(&self) -> Duration {
+        let facts = self.glance.map(|glance| &glance.facts);
+        let facts = facts.filter(|facts| facts.summary.gate == "open");
+        let since = facts.and_then(|facts| facts.gate_since);
+        since.map_or(Duration::MAX, |since| self.now.after(since))
+    }
+}
+
 /// The page without what changes.
 pub(super) struct Page {
     policy: String,
@@ -102,7 +112,7 @@ fn render_main(view: &View, state: &State) -> String {
         counts(&mut out, view.now, &glance.facts);
     }
     if let Some(insight) = view.insight {
-        chart::render(&mut out, &insight.metrics);
+        chart::render(&mut out, &insight.metrics, view.open_for());
     }
     if let Some(glance) = view.glance {
         tables::failures(&mut out, view, glance);
