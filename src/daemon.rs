@@ -159,6 +159,7 @@ impl Daemon {
             wake: steward_wake,
             planner: planner_waker.clone(),
             logged: file.sign,
+            revived: Some(0),
             settings,
             activity,
             metrics,

@@ -44,6 +44,14 @@ const LOCAL_PROBE: Duration = Duration::from_secs(2);
 /// The reason of a gate that is paused; what would hold it without that stands behind it.
 const PAUSED: &str = "paused by an operator";
 
+/// Stands between why the gate closed and how its last probe was answered.
+pub const LAST_PROBE: &str = "; last probe: ";
+
+/// The part of a reason that says why the gate closed, without how its last probe was answered.
+pub fn cause_of(reason: &str) -> &str {
+    reason.split(LAST_PROBE).next().unwrap_or(reason)
+}
+
 impl Sign {
     /// Nothing is held.
     pub fn open() -> Sign {
@@ -71,6 +79,12 @@ impl Sign {
             state: State::Paused,
             reason: Some(reason),
         }
+    }
+
+    /// Whether both are held for the same cause, or both are not held: how a probe was answered makes no difference.
+    pub fn is_like(&self, other: &Sign) -> bool {
+        let cause = |reason: &Option<String>| reason.as_deref().map(cause_of).map(String::from);
+        self.state == other.state && cause(&self.reason) == cause(&other.reason)
     }
 
     /// Why the gate would not be open, were it not paused.

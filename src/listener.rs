@@ -152,8 +152,7 @@ impl Room {
         if let Some(refusal) = guest::refusal(request, self.by_name) {
             return refusal;
         }
-        let path = request.target().split('?').next().unwrap_or_default();
-        match path {
+        match guest::path(request) {
             "/" => self.page(),
             "/healthz" => verdict(self.illness()),
             "/readyz" => verdict(self.hindrance()),

@@ -14,7 +14,7 @@ pub const RESULTS: [&str; 7] = [
     "delivered",
     "retry",
     "unknown",
-    "dead",
+    "refused",
     "destination_fault",
     "not_sent",
     "shortage",

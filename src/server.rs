@@ -6,7 +6,7 @@
 //!
 //! Invariants: a client can hold a connection no longer than [`Limits`] say, however slowly it
 //! drips; nothing a client sends ends the accept thread; after [`Server::stop`] nothing listens.
-//! Deliberately absent: routing, compression, upgrades, a `Date` field. It is meant for
+//! Deliberately absent: routing, compression, upgrades, a `Date` field but in refusals of its own. It is meant for
 //! loopback and trusted networks.
 
 mod answer;
@@ -53,7 +53,8 @@ pub struct Limits {
     pub connections: usize,
     /// What becomes of a further one.
     pub crowd: Crowd,
-    /// Bytes of a request's body; a longer one is answered 413.
+    /// Bytes of a request's body; a longer one is answered 413. With 0 none is read: the handler learns of it
+    /// ([`Request::body_is_unread`]), and the connection ends with its answer.
     pub body: usize,
     /// Time for a whole request to come in, from its first byte, else 408; and the same again for
     /// its answer to be taken.

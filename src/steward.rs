@@ -42,6 +42,9 @@ pub struct Steward {
     pub settings: Arc<Current>,
     /// What the log said of the gate last.
     pub logged: Sign,
+    /// Records that went back to waiting at the closing, until the log has told it; `None` from then on until the gate
+    /// opens, for each probe that is refused brings one more.
+    pub revived: Option<usize>,
     /// Counts how often the gate closes.
     pub metrics: Arc<Metrics>,
     /// What it does.
@@ -72,7 +75,7 @@ impl Steward {
                 }
                 recv(self.wake) -> _ => {}
                 recv(self.stop.channel()) -> _ => return Ok(()),
-                default(LOOK_EVERY) => {}
+                default(LOOK_EVERY) => self.tell_revived(),
             }
         }
     }
@@ -159,14 +162,32 @@ impl Steward {
         if self.logged.state == State::Open && sign.state != State::Open {
             self.metrics.count_gate_closing();
         }
-        if sign.state != State::Probing && *sign != self.logged {
+        if sign.state != State::Probing && !sign.is_like(&self.logged) {
             log_sign(sign);
             self.logged = sign.clone();
         }
-        if !revive.is_empty() {
-            log::info!("Records go back to waiting. records={}", revive.len());
+        match &mut self.revived {
+            _ if revive.is_empty() => {}
+            Some(records) => *records += revive.len(),
+            None => log::debug!("Records go back to waiting. records={}", revive.len()),
+        }
+        match sign.state {
+            State::Probing => self.tell_revived(),
+            State::Open => {
+                self.tell_revived();
+                self.revived = Some(0);
+            }
+            State::Closed | State::Paused => {}
         }
         self.writer.call(move |conn| write_down(conn, &change))
+    }
+
+    /// They come back one after the other while requests are under way: the log has them in one line, when all is quiet
+    /// or the first probe goes.
+    fn tell_revived(&mut self) {
+        if let Some(records) = self.revived.take_if(|records| *records > 0) {
+            log::info!("Records go back to waiting. records={records}");
+        }
     }
 }
 

@@ -74,6 +74,11 @@ impl Timestamp {
         text.parse().map(Timestamp)
     }
 
+    /// As an IMF-fixdate (RFC 9110 §5.6.7), such as `Sun, 06 Nov 1994 08:49:37 GMT`.
+    pub fn to_http_date(self) -> String {
+        self.0.strftime("%a, %d %b %Y %H:%M:%S GMT").to_string()
+    }
+
     /// Reads an HTTP-date in any of the three forms of RFC 9110 §5.6.7, such as `Sun, 06 Nov 1994 08:49:37 GMT`.
     pub fn parse_http_date(text: &str) -> Option<Timestamp> {
         let read = |form| jiff::civil::DateTime::strptime(form, text).ok();

@@ -2,7 +2,7 @@
 
 use std::time::{Duration, Instant};
 
-use super::{Change, Pass, Rules, Sign, State, Then};
+use super::{Change, LAST_PROBE, Pass, Rules, Sign, State, Then, cause_of};
 use crate::outcome::Answer;
 use crate::verdict::Verdict;
 
@@ -32,7 +32,10 @@ pub(super) struct Hold {
 
 #[derive(Debug)]
 struct Closed {
-    reason: String,
+    /// Why it closed; kept until it opens.
+    cause: String,
+    /// How the last probe was answered, when the cause does not tell it.
+    last: Option<String>,
     probe_at: Instant,
     probing: bool,
     /// Closed because everything was refused with this status.
@@ -40,12 +43,20 @@ struct Closed {
 }
 
 impl Closed {
-    fn new(reason: String, probe_at: Instant) -> Closed {
+    fn new(cause: String, probe_at: Instant) -> Closed {
         Closed {
-            reason,
+            cause,
+            last: None,
             probe_at,
             probing: false,
             refused_with: None,
+        }
+    }
+
+    fn reason(&self) -> String {
+        match &self.last {
+            None => self.cause.clone(),
+            Some(last) => format!("{}{LAST_PROBE}{last}", self.cause),
         }
     }
 }
@@ -68,7 +79,12 @@ impl Hold {
             (Some(reason), Some(probe_in)) => {
                 // No hold is longer than allowed, whatever a wrong clock made of it.
                 let probe_at = now.checked_add(probe_in.min(rules.longest_hold));
-                (Some(Closed::new(reason, probe_at.unwrap_or(now))), None)
+                // What an earlier probe was answered is no cause, and must not grow from start to start.
+                let cause = cause_of(&reason).to_string();
+                let mut closed = Closed::new(cause, probe_at.unwrap_or(now));
+                let last = reason[closed.cause.len()..].strip_prefix(LAST_PROBE);
+                closed.last = last.map(String::from);
+                (Some(closed), None)
             }
         };
         Hold {
@@ -226,13 +242,13 @@ impl Hold {
         let (state, reason) = match (&self.local_fault, &self.closed) {
             // A pause outlives the process, so nothing may hide it.
             (fault, closed) if self.paused => {
-                let closed = closed.as_ref().map(|closed| closed.reason.as_str());
-                return Sign::paused(fault.as_deref().or(closed));
+                let closed = closed.as_ref().map(Closed::reason);
+                return Sign::paused(fault.as_deref().or(closed.as_deref()));
             }
             (Some(fault), _) => (State::Closed, Some(fault.clone())),
             (None, None) => (State::Open, None),
-            (None, Some(closed)) if closed.probing => (State::Probing, Some(closed.reason.clone())),
-            (None, Some(closed)) => (State::Closed, Some(closed.reason.clone())),
+            (None, Some(closed)) if closed.probing => (State::Probing, Some(closed.reason())),
+            (None, Some(closed)) => (State::Closed, Some(closed.reason())),
         };
         Sign { state, reason }
     }
@@ -337,9 +353,8 @@ impl Hold {
     fn probe_is_back(&mut self, answer: &Answer, interval: Duration) {
         if let Some(closed) = &mut self.closed {
             closed.probing = false;
-            if !closed.reason.contains(&answer.message) {
-                closed.reason.clone_from(&answer.message);
-            }
+            let is_told = closed.cause.contains(&answer.message);
+            closed.last = (!is_told).then(|| answer.message.clone());
             let now = Instant::now();
             closed.probe_at = closed
                 .probe_at

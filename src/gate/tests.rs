@@ -1,5 +1,7 @@
 //! The gate by itself: what closes it, who may pass, what opens it.
 
+mod reasons;
+
 use super::*;
 use crossbeam_channel::{Receiver, unbounded};
 

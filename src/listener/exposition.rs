@@ -48,7 +48,7 @@ fn counters(out: &mut Exposition, metrics: &Metrics) {
     out.family(
         "ferryd_requests_total",
         "counter",
-        "Requests to the API since the start, by what became of them.",
+        "Requests to the API since the start, by what the answer says of what was sent; refused counts answers and not dead records.",
     );
     for (result, count) in RESULTS.into_iter().zip(metrics.requests()) {
         out.labelled("ferryd_requests_total", "result", result, count);

@@ -4,6 +4,7 @@
 use std::net::{Ipv4Addr, Ipv6Addr};
 
 use crate::server::{Answer, Request};
+use crate::time::Timestamp;
 
 /// Fields of every answer.
 const FIELDS: [(&str, &str); 4] = [
@@ -18,7 +19,9 @@ const NO_CONTENT: &str = "default-src 'none'; frame-ancestors 'none'";
 
 /// Why a request is not served; `None` when it is. A Unix socket has no name that could be a wrong one.
 pub(super) fn refusal(request: &Request, by_name: bool) -> Option<Answer> {
-    if by_name && !request.header("host").is_some_and(is_this_machine) {
+    // Where the target names the host, the field does not count (RFC 9112 §3.2.2).
+    let host = parts(request.target()).0.or(request.header("host"));
+    if by_name && !host.is_some_and(is_this_machine) {
         let text =
             "This listener answers to localhost, 127.0.0.0/8 and [::1] only: set the Host field.\n";
         return Some(plain(421, text));
@@ -30,7 +33,34 @@ pub(super) fn refusal(request: &Request, by_name: bool) -> Option<Answer> {
         }
         return Some(answer);
     }
+    if request.body_is_unread() {
+        return Some(plain(413, "A request to this listener has no body.\n"));
+    }
     None
+}
+
+/// The host that a target names, if it does, and the path that it asks for.
+fn parts(target: &str) -> (Option<&str>, &str) {
+    let scheme = "http://";
+    let begin = target.get(..scheme.len());
+    let absolute = begin.is_some_and(|begin| begin.eq_ignore_ascii_case(scheme));
+    let (host, path) = match absolute {
+        true => {
+            let rest = &target[scheme.len()..];
+            let end = rest.find(['/', '?']).unwrap_or(rest.len());
+            (Some(&rest[..end]), &rest[end..])
+        }
+        false => (None, target),
+    };
+    match path.split('?').next().unwrap_or_default() {
+        "" if absolute => (host, "/"),
+        path => (host, path),
+    }
+}
+
+/// What a request asks for, without its query.
+pub(super) fn path(request: &Request) -> &str {
+    parts(request.target()).1
 }
 
 /// Whether a Host field names this machine. A page from elsewhere can make its own name lead here (DNS rebinding), but not
@@ -69,6 +99,7 @@ pub(super) fn page(status: u16, policy: &str, html: String) -> Answer {
 fn answer(status: u16, content_type: &str, policy: &str, body: String) -> Answer {
     let own = |(name, value): (&str, &str)| (name.to_string(), value.to_string());
     let mut headers: Vec<_> = FIELDS.into_iter().map(own).collect();
+    headers.push(own(("Date", &Timestamp::now().to_http_date())));
     headers.push(own(("Content-Type", content_type)));
     headers.push(own(("Content-Security-Policy", policy)));
     Answer::Full {
@@ -81,6 +112,24 @@ fn answer(status: u16, content_type: &str, policy: &str, body: String) -> Answer
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_target_may_name_the_host() {
+        for (target, host, path) in [
+            ("/healthz?x=/y", None, "/healthz"),
+            (
+                "http://localhost:1/healthz?x",
+                Some("localhost:1"),
+                "/healthz",
+            ),
+            ("HTTP://localhost", Some("localhost"), "/"),
+            ("http://localhost?/healthz", Some("localhost"), "/"),
+            ("http:///healthz", Some(""), "/healthz"),
+            ("*", None, "*"),
+        ] {
+            assert_eq!(parts(target), (host, path), "{target}");
+        }
+    }
 
     #[test]
     fn only_names_of_this_machine_are_let_in() {

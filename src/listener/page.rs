@@ -27,6 +27,17 @@ const FILE: &str = include_str!("page.html");
 const TITLE: &str = "<!--title-->";
 const MAIN: &str = "<!--main-->";
 
+/// [`RESULTS`] in plain words.
+const RESULT_WORDS: [&str; RESULTS.len()] = [
+    "delivered",
+    "to be sent again",
+    "without an answer",
+    "refused",
+    "not taken, the gate closed",
+    "not sent",
+    "short of connections",
+];
+
 /// What one moment's page is made of.
 pub(super) struct View<'a> {
     pub(super) database: String,
@@ -43,6 +54,16 @@ pub(super) struct View<'a> {
     /// `None` when the file cannot be read.
     pub(super) glance: Option<&'a Glance>,
     pub(super) show_records: bool,
+}
+
+impl View<'_> {
+    /// How long the gate has been open without a break, as far as it is known; a closed one has no such time to reckon with.
+    fn open_for(&self) -> Duration {
+        let facts = self.glance.map(|glance| &glance.facts);
+        let facts = facts.filter(|facts| facts.summary.gate == "open");
+        let since = facts.and_then(|facts| facts.gate_since);
+        since.map_or(Duration::MAX, |since| self.now.after(since))
+    }
 }
 
 /// The page without what changes.
@@ -91,7 +112,7 @@ fn render_main(view: &View, state: &State) -> String {
         counts(&mut out, view.now, &glance.facts);
     }
     if let Some(insight) = view.insight {
-        chart::render(&mut out, &insight.metrics);
+        chart::render(&mut out, &insight.metrics, view.open_for());
     }
     if let Some(glance) = view.glance {
         tables::failures(&mut out, view, glance);
@@ -178,16 +199,11 @@ fn requests(out: &mut String, metrics: &Metrics) {
     let requests = metrics.requests();
     let total: u64 = requests.iter().sum();
     let _ = write!(out, "<span>{} requests since then", Count(total as i64));
-    let failed = RESULTS.into_iter().zip(requests).skip(1);
-    let failed = failed.filter(|(_, count)| *count > 0);
-    for (place, (result, count)) in failed.enumerate() {
+    let counted = RESULT_WORDS.into_iter().zip(requests);
+    let counted = counted.filter(|(_, count)| *count > 0);
+    for (place, (words, count)) in counted.enumerate() {
         let before = if place == 0 { ": " } else { ", " };
-        let _ = write!(
-            out,
-            "{before}{} {}",
-            Count(count as i64),
-            result.replace('_', " ")
-        );
+        let _ = write!(out, "{before}{} {words}", Count(count as i64));
     }
     out.push_str("</span>");
 }

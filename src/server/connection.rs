@@ -8,6 +8,7 @@ use super::request::Request;
 use super::socket::Stream;
 use super::wire::{Fault, Wire};
 use super::{Shared, stop::Stop};
+use crate::time::Timestamp;
 
 /// Capacity kept for the next answer of the same connection.
 const OUT_KEPT: usize = 64 * 1024;
@@ -23,7 +24,10 @@ pub(super) fn serve(shared: &Shared, stream: &Stream) {
         match request.read(&mut wire, &shared.limits) {
             Ok(()) => {}
             Err(Fault::Gone) => return,
-            Err(Fault::Refused(status)) => return refuse(wire, status),
+            Err(Fault::Refused(status)) => return refuse(wire, status, ""),
+            Err(Fault::NotOneHost) => {
+                return refuse(wire, 400, "A request needs one Host field, and only one.\n");
+            }
         }
         let (status, headers, body) = match (shared.handler)(&request) {
             Answer::Full {
@@ -57,11 +61,12 @@ pub(super) fn serve(shared: &Shared, stream: &Stream) {
     }
 }
 
-fn refuse(wire: Wire, status: u16) {
+fn refuse(wire: Wire, status: u16, text: &str) {
+    let date = ("Date".to_string(), Timestamp::now().to_http_date());
     let whole = Whole {
         status,
-        headers: &[],
-        body: &[],
+        headers: &[date],
+        body: text.as_bytes(),
         head_only: false,
         close: true,
     };

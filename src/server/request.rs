@@ -26,6 +26,7 @@ pub struct Request {
     target: Range<usize>,
     headers: Vec<(Range<usize>, Range<usize>)>,
     keep_alive: bool,
+    body_is_unread: bool,
     stop: Arc<Stop>,
 }
 
@@ -38,6 +39,7 @@ impl Request {
             target: 0..0,
             headers: Vec::new(),
             keep_alive: false,
+            body_is_unread: false,
             stop,
         }
     }
@@ -66,6 +68,11 @@ impl Request {
             .map(|(name, value)| (&self.text[name.clone()], &self.text[value.clone()]))
     }
 
+    /// Whether it has a body that was not read, for this server reads none.
+    pub fn body_is_unread(&self) -> bool {
+        self.body_is_unread
+    }
+
     /// Sleeps on the handler's thread. False means that the server stops and the sleep was cut
     /// short.
     pub fn sleep(&self, duration: Duration) -> bool {
@@ -92,6 +99,11 @@ impl Request {
                 None => wire.fill(&deadline)?,
             }
         };
+        self.body_is_unread = limits.body == 0 && framing.has_body();
+        if self.body_is_unread {
+            self.keep_alive = false;
+            return Ok(());
+        }
         framing.check(limits.body)?;
         if framing.has_body() && wire.bytes().is_empty() && self.expects_continue() {
             wire.write(b"HTTP/1.1 100 Continue\r\n\r\n")
@@ -149,7 +161,7 @@ impl Request {
 fn check_host(headers: &[httparse::Header], modern: bool) -> Result<(), Fault> {
     let hosts = values(headers, "host").count();
     if hosts > 1 || (modern && hosts == 0) {
-        return Err(Fault::Refused(400));
+        return Err(Fault::NotOneHost);
     }
     Ok(())
 }

@@ -26,6 +26,8 @@ pub(super) enum Fault {
     Gone,
     /// The client shall get this status, and the connection ends.
     Refused(u16),
+    /// No Host field, or more than one: 400.
+    NotOneHost,
 }
 
 /// A point in time that may lie as far away as it likes without overflow.

@@ -1,6 +1,7 @@
 //! Pictures: records per second over the last hour, and bars of shares.
 
 use std::fmt::Write;
+use std::time::Duration;
 
 use super::html::Count;
 use crate::metrics::{Metrics, SLOT, SLOTS};
@@ -19,25 +20,32 @@ const STEP: f64 = WIDTH / (POINTS - 1) as f64;
 /// Slots that the rate of now is taken from: the last minute.
 const NOW: usize = 6;
 
-/// Records per second over the last minute, or since the start if that is shorter.
-pub(super) fn rate(metrics: &Metrics) -> f64 {
+/// Records per second over the last minute, or since the start or since the gate opened if that is shorter.
+pub(super) fn rate(metrics: &Metrics, open_for: Duration) -> f64 {
     let uptime = metrics.uptime().as_secs_f64();
     let into_slot = uptime % SLOT.as_secs_f64();
     let hour = metrics.last_hour();
-    let recent: u64 = hour.iter().rev().take(NOW).sum();
-    let whole_slots = hour.len().min(NOW).saturating_sub(1) as f64;
-    let seconds = whole_slots * SLOT.as_secs_f64() + into_slot;
+    let earlier = (open_for.as_secs_f64() - into_slot) / SLOT.as_secs_f64();
+    // The slot that is not over yet, and those before it in which the gate was open.
+    let slots = NOW.min(1 + earlier.max(0.0).ceil() as usize);
+    let recent: u64 = hour.iter().rev().take(slots).sum();
+    let whole_slots = hour.len().min(slots).saturating_sub(1) as f64;
+    let seconds = (whole_slots * SLOT.as_secs_f64() + into_slot).min(open_for.as_secs_f64());
     recent as f64 / seconds.max(1.0)
 }
 
 /// The chart of the last hour.
-pub(super) fn render(out: &mut String, metrics: &Metrics) {
+pub(super) fn render(out: &mut String, metrics: &Metrics, open_for: Duration) {
     let points = points(&metrics.last_hour());
     let top = points.iter().copied().fold(0.0, f64::max);
-    let now = per_second(rate(metrics));
+    let now = per_second(rate(metrics, open_for));
+    let over = match open_for < SLOT * NOW as u32 {
+        true => "since the gate opened",
+        false => "over the last minute",
+    };
     let _ = write!(
         out,
-        "<section aria-labelledby=\"rate\"><h2 id=\"rate\">Delivered per second: {now} <span class=\"soft\">over the last minute</span></h2>"
+        "<section aria-labelledby=\"rate\"><h2 id=\"rate\">Delivered per second: {now} <span class=\"soft\">{over}</span></h2>"
     );
     match top > 0.0 {
         true => picture(out, &points, top),

@@ -170,9 +170,9 @@ fn waiting(view: &View, waiting: i64) -> Option<String> {
     if waiting == 0 {
         return None;
     }
-    let rate = view
-        .insight
-        .map_or(0.0, |insight| chart::rate(&insight.metrics));
+    let rate = view.insight.map_or(0.0, |insight| {
+        chart::rate(&insight.metrics, view.open_for())
+    });
     let left = Duration::try_from_secs_f64(waiting as f64 / rate).ok();
     let left = left.filter(|_| rate > 0.0);
     let left = left.map_or(String::new(), |left| {

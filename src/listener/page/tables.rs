@@ -50,7 +50,7 @@ fn table(out: &mut String, title: &str, remark: &str) {
     let id = title.replace(' ', "-").to_lowercase();
     let _ = write!(
         out,
-        "<section aria-labelledby=\"{id}\"><h2 id=\"{id}\">{title} <span class=\"soft\">{}</span></h2><div class=\"scroll\" tabindex=\"0\" role=\"group\" aria-labelledby=\"{id}\"><table><thead><tr><th class=\"n\" scope=\"col\">Record</th><th class=\"n wide\" scope=\"col\">User</th><th class=\"n wide\" scope=\"col\">Batch</th><th class=\"n\" scope=\"col\">Sent</th><th scope=\"col\">Reason</th></tr></thead><tbody>",
+        "<section aria-labelledby=\"{id}\"><h2 id=\"{id}\">{title} <span class=\"soft\">{}</span></h2><div class=\"scroll\" tabindex=\"0\" role=\"group\" aria-labelledby=\"{id}\"><table><thead><tr><th class=\"n\" scope=\"col\">Record</th><th class=\"n wide\" scope=\"col\">User</th><th class=\"n wide\" scope=\"col\">Batch</th><th class=\"n\" scope=\"col\">Attempts</th><th scope=\"col\">Reason</th></tr></thead><tbody>",
         Code(remark)
     );
 }
@@ -58,7 +58,7 @@ fn table(out: &mut String, title: &str, remark: &str) {
 fn row(out: &mut String, view: &View, failed: &Failed) {
     let _ = write!(
         out,
-        "<tr><td class=\"n\">{}</td><td class=\"n wide\">{}</td><td class=\"n wide\">{}</td><td class=\"n\">{}×</td><td class=\"why\">{}",
+        "<tr><td class=\"n\">{}</td><td class=\"n wide\">{}</td><td class=\"n wide\">{}</td><td class=\"n\">{}</td><td class=\"why\">{}",
         failed.record,
         failed.user,
         failed.batch,
@@ -137,7 +137,8 @@ pub(super) fn users(out: &mut String, glance: &Glance) {
             out,
             "</td><td class=\"n\">{}</td><td class=\"n\">{}</td></tr>",
             Count(user.delivered),
-            Count(user.waiting + user.retrying + user.dead)
+            // The dead are left for an operator, and have a table of their own.
+            Count(user.waiting + user.retrying)
         );
     }
     out.push_str("</tbody></table></section>");

@@ -1,8 +1,19 @@
 //! Reasons as the page shows them: without the API's own words, which may repeat what is in a record.
 
+use crate::gate;
+
 /// The part of a reason that is ours: of `HTTP 422 Unprocessable Entity: city "Lisboa" is unknown` what stands before the
-/// colon, and of a result per item that it was refused.
+/// colon, and of a result per item that it was refused. Of a gate's last probe the status
+/// stays.
 pub(super) fn without_the_apis(reason: &str) -> String {
+    if let Some((cause, last)) = reason.split_once(gate::LAST_PROBE) {
+        let cause = without_the_apis(cause);
+        let status = last.strip_prefix("HTTP ").and_then(|rest| rest.get(..3));
+        return match status.filter(|status| status.bytes().all(|byte| byte.is_ascii_digit())) {
+            Some(status) => format!("{cause}{}HTTP {status}", gate::LAST_PROBE),
+            None => cause,
+        };
+    }
     if let Some((ours, _)) = reason.split_once(" Last: ") {
         return ours.to_string();
     }
@@ -80,6 +91,10 @@ mod tests {
             (
                 "paused by an operator; 20 records in a row were refused with HTTP 422, none accepted: the request's shape is at fault, not the records; they go back to waiting. Last: HTTP 422 Unprocessable Entity: Lisboa",
                 "paused by an operator; 20 records in a row were refused with HTTP 422, none accepted: the request's shape is at fault, not the records; they go back to waiting.",
+            ),
+            (
+                "HTTP 500 Internal Server Error; last probe: HTTP 422 Unprocessable Entity: Lisboa",
+                "HTTP 500 Internal Server Error; last probe: HTTP 422",
             ),
             (
                 "3 failures in a row, last: item 503: Lisboa",

@@ -117,3 +117,30 @@ fn workers_come_back_one_by_one_when_the_gate_has_opened() {
     let most = traffic.most.load(SeqCst);
     assert!(most > WORKERS / 2, "it stays at {most} at a time");
 }
+
+#[test]
+fn the_log_tells_once_that_records_go_back_to_waiting_and_why() {
+    let mood = Mood::new(422);
+    let api = mood.api();
+    let site = Site::with(&api, QUICK);
+    site.import(1, 1..=8);
+    let daemon = site.daemon();
+    site.await_held();
+    let closed = api.seen().len();
+    eventually("it is probed some times", || api.seen().len() >= closed + 3);
+    mood.set(500);
+    eventually("a probe was answered otherwise", || {
+        site.reason().contains("; last probe: HTTP 500")
+    });
+    let reason = site.reason();
+    assert!(reason.contains("refused with HTTP 422"), "{reason}");
+    mood.set(200);
+    site.await_delivered(8);
+    let log = daemon.log();
+    assert_eq!(
+        log.matches("Records go back to waiting.").count(),
+        1,
+        "{log}"
+    );
+    assert_eq!(log.matches("The gate is closed").count(), 1, "{log}");
+}

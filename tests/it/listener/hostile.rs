@@ -187,3 +187,54 @@ fn heads_and_bodies_that_are_too_big_are_refused() {
     }
     assert_eq!(get(&address, "/healthz").status, 200);
 }
+
+#[test]
+fn what_is_refused_is_told_why_and_when() {
+    let api = Api::accepting();
+    let site = site(&api, "");
+    let daemon = site.daemon();
+    let address = address(&daemon);
+    let close = "Connection: close\r\n";
+    for (request, status, told) in [
+        (
+            "POST /healthz HTTP/1.1\r\nHost: localhost\r\nContent-Length: 1\r\n\r\nx".into(),
+            405,
+            "Only GET and HEAD",
+        ),
+        (
+            "GET /healthz HTTP/1.1\r\nHost: localhost\r\nContent-Length: 1\r\n\r\nx".into(),
+            413,
+            "has no body",
+        ),
+        (
+            format!("GET /healthz HTTP/1.1\r\n{close}\r\n"),
+            400,
+            "one Host field",
+        ),
+        (
+            format!("GET /healthz HTTP/1.1\r\nHost: localhost\r\nHost: localhost\r\n{close}\r\n"),
+            400,
+            "one Host field",
+        ),
+        (
+            format!("GET http://localhost/healthz HTTP/1.1\r\nHost: localhost\r\n{close}\r\n"),
+            200,
+            "ok",
+        ),
+        (
+            format!("GET http://evil.example/healthz HTTP/1.1\r\nHost: localhost\r\n{close}\r\n"),
+            421,
+            "localhost",
+        ),
+    ] {
+        let reply = exchange(&address, &request);
+        assert_eq!(reply.status, status, "{request}");
+        assert!(reply.body.contains(told), "{request}: {reply:?}");
+        let date = reply.field("date").expect("a date");
+        assert!(
+            ferryd::time::Timestamp::parse_http_date(date).is_some() && date.ends_with(" GMT"),
+            "{date}"
+        );
+        assert_eq!(reply.field("allow").is_some(), status == 405, "{reply:?}");
+    }
+}

@@ -96,7 +96,7 @@ fn the_numbers_are_what_happened() {
     let metrics = Metrics::of(&daemon);
     for (sample, value) in [
         ("ferryd_requests_total{result=\"delivered\"}", 23.0),
-        ("ferryd_requests_total{result=\"dead\"}", 4.0),
+        ("ferryd_requests_total{result=\"refused\"}", 4.0),
         ("ferryd_requests_total{result=\"retry\"}", 3.0),
         ("ferryd_requests_total{result=\"unknown\"}", 0.0),
         ("ferryd_records_delivered_total", 23.0),

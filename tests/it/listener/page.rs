@@ -31,7 +31,9 @@ fn mixed(toml: &str) -> (Api, Site, Daemon) {
 /// The page once it tells of the three.
 fn settled(daemon: &Daemon) -> Reply {
     await_reply(&address(daemon), "/", "the failures are shown", |reply| {
-        reply.body.contains("Sent again next") && reply.body.contains("Dead records")
+        reply.body.contains("Sent again next")
+            && reply.body.contains("Dead records")
+            && reply.body.contains("the next in ")
     })
 }
 
@@ -77,13 +79,13 @@ fn it_says_what_is_where_and_why_without_javascript() {
             "Unknown 1",
             "Dead 1",
             "Delivered per second:",
-            "3 7 1 1× HTTP 422 Unprocessable Entity",
-            "2 7 1 1× HTTP 503 Service Unavailable again in ",
-            "4 7 1 1× no answer:",
+            "3 7 1 1 HTTP 422 Unprocessable Entity",
+            "2 7 1 1 HTTP 503 Service Unavailable again in ",
+            "4 7 1 1 no answer:",
             "no answer was seen, it may have been accepted",
-            "User Progress Delivered Left 7 7 3",
+            "User Progress Delivered Left 7 7 2",
             "Workers 0 of 10 at work 10 wait for work.",
-            "10 requests since then: 1 retry, 1 unknown, 1 dead",
+            "10 requests since then: 7 delivered, 1 to be sent again, 1 without an answer, 1 refused",
         ],
     );
 }
@@ -143,8 +145,8 @@ fn what_failed_is_shown_also_while_its_batch_is_in_work_or_waits_at_the_gate() {
         &page,
         &[
             "HTTP 401 Unauthorized, the API refuses the login, for ",
-            "1 7 1 1× HTTP 422 Unprocessable Entity",
-            "2 7 1 1× HTTP 503 Service Unavailable again with its batch, which is in work",
+            "1 7 1 1 HTTP 422 Unprocessable Entity",
+            "2 7 1 1 HTTP 503 Service Unavailable again with its batch, which is in work",
             "Workers 0 of 10 at work 9 wait for work. 1 waits at the gate.",
         ],
     );
