@@ -242,11 +242,15 @@ pub fn finish(
         .execute(named_params! {":batch": fence.batch_id})?;
     conn.prepare_cached(include_str!("../../sql/settle/forget_begun.sql"))?
         .execute(named_params! {":batch": fence.batch_id})?;
-    let (retrying, dead) = conn
+    let (retrying, dead, asked_for) = conn
         .prepare_cached(include_str!("../../sql/settle/count_undelivered.sql"))?
         .query_row(named_params! {":batch": fence.batch_id}, |row| {
-            Ok((row.get::<_, i64>(0)?, row.get::<_, i64>(1)?))
+            Ok((row.get::<_, i64>(0)?, row.get::<_, i64>(1)?, row.get(2)?))
         })?;
+    let retry_delay = match asked_for {
+        true => Duration::ZERO,
+        false => retry_delay,
+    };
     let (ending, status) = match (retrying, dead) {
         (0, 0) => (Ending::Success, "SUCCESS"),
         (0, _) => (Ending::Dead, "DEAD"),

@@ -173,9 +173,10 @@ impl Window {
                     continue;
                 }
                 State::Answered(Outcome::Failed(failure)) => (failure, self.attempt),
+                // After a kill the next attempt sends it; until its answer is written down, nobody reads it.
                 State::UnderWay => (
                     exception(FailedState::Unknown, NO_ANSWER_YET, slot.attempts),
-                    self.attempt,
+                    self.attempt - 1,
                 ),
                 State::Held => {
                     self.except(slot.record);
@@ -261,9 +262,9 @@ mod tests {
         assert_eq!(
             failures(&all),
             [
-                (1, FailedState::Unknown, 3),
+                (1, FailedState::Unknown, 2),
                 (2, FailedState::Retry, 2),
-                (3, FailedState::Unknown, 3)
+                (3, FailedState::Unknown, 2)
             ]
         );
         assert_eq!(window.excepted(), Some(IdRange { first: 2, last: 2 }));

@@ -199,6 +199,54 @@ fn a_slow_record_beside_a_refused_one_holds_up_nobody() {
     door.open();
 }
 
+#[test]
+fn a_record_without_an_answer_at_a_kill_is_sent_again_at_the_next_start() {
+    let door = Door::closed();
+    let waits = Arc::clone(&door);
+    let api = Api::answering(move |seen, request| {
+        request.sleep(Duration::from_millis(3));
+        if seen.record == 5 && seen.time == 1 {
+            waits.pass();
+        }
+        Answer::status(200)
+    });
+    let site = Site::with(&api, "[workers]\nthreads = 2\n[retry]\ninterval = \"1h\"\n");
+    site.import(7, 1..=40);
+    let daemon = site.daemon();
+    site.await_delivered(39);
+    daemon.kill();
+    door.open();
+    site.run(&["drain", "--timeout", "20s"]).assert_code(0);
+    assert_eq!(
+        site.shell("SELECT status, delivered_count, retry_count FROM processing_batch_status"),
+        "SUCCESS 40 0"
+    );
+}
+
+#[test]
+fn a_record_that_an_operator_asks_for_while_its_batch_is_under_way_is_sent_when_that_ends() {
+    let door = Door::closed();
+    let waits = Arc::clone(&door);
+    let api = Api::answering(move |seen, _| {
+        if seen.record == 9 {
+            waits.pass();
+        }
+        Answer::status(if (seen.record, seen.time) == (2, 1) {
+            422
+        } else {
+            200
+        })
+    });
+    let toml = "[workers]\nthreads = 1\n[retry]\ninterval = \"1h\"\n";
+    let site = Site::with(&api, toml);
+    site.import(7, 1..=10);
+    let _daemon = site.daemon();
+    eventually("record 9 is in the API", || door.waiting() == 1);
+    site.run(&["retry", "record:2"]).assert_code(0);
+    door.open();
+    site.await_delivered(10);
+}
+
 /// Takes one connection; all others hang while they are being made. From the third request on it answers only once it may.
 /// Sends what keeps the others hanging as soon as that is in place.
 fn one_connection(
