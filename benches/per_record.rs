@@ -1,9 +1,10 @@
 //! Records per second, one request a record: 100,000 records of 10 users, 10 workers, on loopback.
 //!
-//! `cargo bench --bench per_record`, under a minute. In each round, against ferryd's receiver and against nginx: `ferryd
-//! drain` into the receiver, then `wrk -t1 -c10` with the same body, then a sender written by hand over TcpStream with
-//! 10 threads, which is the limit of blocking threads. Ratios are taken within a round, so that they hold on a noisy
-//! machine; the verdict is the middle round's. What is missing (wrk, nginx-light, strace) is left out, visibly.
+//! `cargo bench --bench per_record`, about a minute. In each round, against ferryd's receiver and against nginx: `wrk -t1
+//! -c10` with the same body and a sender written by hand over TcpStream with 10 threads, which is the limit of blocking
+//! threads, both before and after `ferryd drain`; ratios are to their means, and the verdict is the middle round's. `drift`
+//! is by how much the hand-written sender before and the one after differ: above 1.2 the round says little. No round is
+//! left out. What is missing (wrk, nginx-light, strace) is left out, visibly.
 //! `-- rounds=5` takes more rounds.
 
 #![allow(clippy::expect_used)]
@@ -39,7 +40,7 @@ fn main() {
     rig::print_machine("100,000 records of 10 users, one request a record, 10 workers, loopback");
     Shape::waiting(RECORDS, 10).build(&directory.join("all.db"));
     println!(
-        "{:>5}  {:>8}  {:>9}  {:>9}  {:>10}  {:>6}  {:>10}  {:>6}  {:>6}  {:>7}",
+        "{:>5}  {:>8}  {:>9}  {:>9}  {:>10}  {:>6}  {:>10}  {:>6}  {:>6}  {:>5}  {:>6}",
         "round",
         "receiver",
         "records/s",
@@ -49,6 +50,7 @@ fn main() {
         "/ blocking",
         "CPU s",
         "MB",
+        "drift",
         "load"
     );
     let mut seen = BTreeMap::from([("ferryd", Seen::default()), ("nginx", Seen::default())]);
@@ -96,10 +98,23 @@ fn measure(
         settings: &[],
         timeout: None,
     };
+    let peers = || {
+        (
+            wrk::send(directory, url, 1),
+            blocking::send(url, RECORDS / 2, 10),
+        )
+    };
+    let before = peers();
     let drained = drain.run();
+    let after = peers();
     let rate = RECORDS as f64 / drained.seconds;
-    let wrk = wrk::send(directory, url, 2);
-    let blocking = blocking::send(url, RECORDS, 10);
+    let wrk = before
+        .0
+        .zip(after.0)
+        .map(|(one, other)| (one + other) / 2.0);
+    let blocking = (before.1 + after.1) / 2.0;
+    // By how much the machine itself changed meanwhile, as the simpler of the two saw it.
+    let drift = before.1.max(after.1) / before.1.min(after.1);
     let seen = seen.get_mut(name).expect("both are there");
     seen.to_wrk.extend(wrk.map(|wrk| rate / wrk));
     seen.to_blocking.push(rate / blocking);
@@ -109,7 +124,7 @@ fn measure(
         value.map_or("-".into(), |value| format!("{value:.digits$}"))
     };
     println!(
-        "{round:>5}  {name:>8}  {rate:>9.0}  {:>9}  {blocking:>10.0}  {:>6}  {:>10.2}  {:>6.2}  {:>6.1}  {:>7}",
+        "{round:>5}  {name:>8}  {rate:>9.0}  {:>9}  {blocking:>10.0}  {:>6}  {:>10.2}  {:>6.2}  {:>6.1}  {drift:>5.2}  {:>6}",
         text(wrk, 0),
         text(wrk.map(|wrk| rate / wrk), 2),
         rate / blocking,
