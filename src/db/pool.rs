@@ -54,8 +54,6 @@ pub fn open(path: PathBuf, size: u32) -> anyhow::Result<Readers> {
         .error_handler(Box::new(r2d2::NopErrorHandler))
         .connection_timeout(Duration::from_secs(5))
         .thread_pool(Arc::new(scheduled_thread_pool::ScheduledThreadPool::new(1)))
-        // Whoever needs a reader says what is wrong; r2d2 would say it at each of its tries.
-        .error_handler(Box::new(r2d2::NopErrorHandler))
         .build(ReaderManager { path })?;
     Ok(pool)
 }

@@ -19,6 +19,18 @@ fn slow(time: Duration) -> Api {
     })
 }
 
+/// Slow enough that help is called for; record 5 waits at the door when it comes for the first time.
+fn holding_five(door: &Arc<Door>, status: impl Fn(i64) -> u16 + Send + Sync + 'static) -> Api {
+    let door = Arc::clone(door);
+    Api::answering(move |seen, request| {
+        request.sleep(Duration::from_millis(3));
+        if (seen.record, seen.time) == (5, 1) {
+            door.pass();
+        }
+        Answer::status(status(seen.record))
+    })
+}
+
 #[test]
 fn one_batch_is_sent_by_all_workers_and_each_record_once() {
     let api = slow(Duration::from_millis(50));
@@ -41,14 +53,7 @@ fn one_batch_is_sent_by_all_workers_and_each_record_once() {
 #[test]
 fn a_slow_record_holds_up_neither_those_behind_it_nor_other_batches() {
     let door = Door::closed();
-    let waits = Arc::clone(&door);
-    let api = Api::answering(move |seen, request| {
-        request.sleep(Duration::from_millis(3));
-        if seen.record == 5 {
-            waits.pass();
-        }
-        Answer::status(200)
-    });
+    let api = holding_five(&door, |_| 200);
     let site = Site::with(&api, "[workers]\nthreads = 2\n[batch]\nsize = 40\n");
     site.import(7, 1..=120);
     let daemon = site.daemon();
@@ -182,14 +187,7 @@ fn a_slow_record_that_the_destination_is_at_fault_for_keeps_its_place() {
 #[test]
 fn a_slow_record_beside_a_refused_one_holds_up_nobody() {
     let door = Door::closed();
-    let waits = Arc::clone(&door);
-    let api = Api::answering(move |seen, request| {
-        request.sleep(Duration::from_millis(3));
-        if seen.record == 5 {
-            waits.pass();
-        }
-        Answer::status(if seen.record == 20 { 422 } else { 200 })
-    });
+    let api = holding_five(&door, |record| if record == 20 { 422 } else { 200 });
     let site = Site::with(&api, "[workers]\nthreads = 2\n[batch]\nsize = 40\n");
     site.import(7, 1..=120);
     let _daemon = site.daemon();
@@ -202,14 +200,7 @@ fn a_slow_record_beside_a_refused_one_holds_up_nobody() {
 #[test]
 fn a_record_without_an_answer_at_a_kill_is_sent_again_at_the_next_start() {
     let door = Door::closed();
-    let waits = Arc::clone(&door);
-    let api = Api::answering(move |seen, request| {
-        request.sleep(Duration::from_millis(3));
-        if seen.record == 5 && seen.time == 1 {
-            waits.pass();
-        }
-        Answer::status(200)
-    });
+    let api = holding_five(&door, |_| 200);
     let site = Site::with(&api, "[workers]\nthreads = 2\n[retry]\ninterval = \"1h\"\n");
     site.import(7, 1..=40);
     let daemon = site.daemon();
