@@ -177,6 +177,8 @@ pub enum Then {
     /// nothing about the record. It makes room for the next probe, for it might be the one bad record after all. The pace
     /// excuses too: a request that was one too many.
     Excuse,
+    /// Write the outcome down, which nobody saw: the stop cut the request off. It goes without delay at the next start.
+    CutOff,
     /// It is not the record's fault: keep its place, and send it again when the gate lets it.
     Hold,
 }

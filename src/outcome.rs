@@ -33,6 +33,8 @@ pub enum Outcome {
     Delivered,
     /// Not accepted: the record gets a row in `undelivered_record`.
     Failed(Failure),
+    /// The stop cut the request off: like `Failed`, but the attempt is not over for the record.
+    CutOff(Failure),
 }
 
 /// Why a record was not accepted, and whether it is sent again.

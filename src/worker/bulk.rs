@@ -241,17 +241,19 @@ impl Attempt<'_> {
             let item = items.as_ref().and_then(|items| items.get(place));
             let told = item.unwrap_or(&answer).clone();
             let policy = &self.work.settings.policy;
-            match self.work.tally.judge(policy, record, told, &then) {
-                Outcome::Delivered => outcome.delivered.push(record.id),
-                Outcome::Failed(failure) => {
-                    let tried = Tried {
-                        tried_in: self.work.claim.attempt,
-                        chunk: stays.then_some(chunk.name),
-                    };
-                    let id = record.id;
-                    outcome.failed.push(FailedRecord { id, failure, tried });
+            let attempt = self.work.claim.attempt;
+            let (failure, tried_in) = match self.work.tally.judge(policy, record, told, &then) {
+                Outcome::Delivered => {
+                    outcome.delivered.push(record.id);
+                    continue;
                 }
-            }
+                Outcome::Failed(failure) => (failure, attempt),
+                Outcome::CutOff(failure) => (failure, attempt - 1),
+            };
+            let chunk = stays.then_some(chunk.name);
+            let tried = Tried { tried_in, chunk };
+            let id = record.id;
+            outcome.failed.push(FailedRecord { id, failure, tried });
         }
         if !outcome.delivered.is_empty() {
             let delivered = outcome.delivered.len() as u64;

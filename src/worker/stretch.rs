@@ -178,8 +178,10 @@ impl Stretch {
     ) {
         let mut state = self.lock();
         let outcome = judge(&mut state.tally);
-        if outcome.is_none() {
-            state.end.get_or_insert(End::Held);
+        match outcome {
+            None => drop(state.end.get_or_insert(End::Held)),
+            Some(Outcome::CutOff(_)) => drop(state.end.get_or_insert(End::Away)),
+            Some(_) => {}
         }
         let one = state.window.end(record, outcome);
         self.hand_over(&mut state, Source::Undelivered, one);

@@ -44,7 +44,14 @@ impl Tally {
                 self.most_attempts = self.most_attempts.max(failure.attempts);
             }
         }
-        outcome
+        match outcome {
+            Outcome::Failed(failure)
+                if *then == Then::CutOff && failure.state != FailedState::Dead =>
+            {
+                Outcome::CutOff(failure)
+            }
+            outcome => outcome,
+        }
     }
 
     /// Whether there are refusals that the gate has not counted.

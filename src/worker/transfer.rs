@@ -61,7 +61,7 @@ impl Courier<'_> {
             // The stop may have cut it off: that says nothing about the destination.
             drop((permit, flight));
             match has_begun(&answer) {
-                true => Then::Settle,
+                true => Then::CutOff,
                 false => Then::Hold,
             }
         } else if flight.end(&answer) {

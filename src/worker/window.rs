@@ -173,6 +173,7 @@ impl Window {
                     continue;
                 }
                 State::Answered(Outcome::Failed(failure)) => (failure, self.attempt),
+                State::Answered(Outcome::CutOff(failure)) => (failure, self.attempt - 1),
                 // After a kill the next attempt sends it; until its answer is written down, nobody reads it.
                 State::UnderWay => (
                     exception(FailedState::Unknown, NO_ANSWER_YET, slot.attempts),
@@ -206,6 +207,7 @@ fn outcomes_of_one(record: i64, outcome: Outcome, attempt: i64) -> Outcomes {
     match outcome {
         Outcome::Delivered => outcomes.delivered.push(record),
         Outcome::Failed(failure) => outcomes.failed.push(failed(record, failure, attempt)),
+        Outcome::CutOff(failure) => outcomes.failed.push(failed(record, failure, attempt - 1)),
     }
     outcomes
 }

@@ -87,6 +87,38 @@ fn a_request_that_outlasts_the_grace_is_cut_off_and_its_record_unknown() {
 }
 
 #[test]
+fn what_a_stop_cuts_off_goes_at_once_at_the_next_start_also_at_the_end_of_a_batch() {
+    for bulk in ["", "[api.bulk]\nrecords = 3\n"] {
+        let door = Door::closed();
+        let api = holding(&door, move |record| !bulk.is_empty() || record == 3);
+        let site = Site::with(
+            &api,
+            &format!("[shutdown]\ngrace = \"100ms\"\n[workers]\nthreads = 1\n{bulk}"),
+        );
+        site.import(1, 1..=3);
+        let daemon = site.daemon();
+        eventually("it is in the API", || door.waiting() == 1);
+        let (code, _) = daemon.terminate();
+        assert_eq!(code, 0);
+        assert_eq!(
+            site.shell("SELECT status, retry_count FROM processing_batch_status"),
+            "PENDING 0"
+        );
+        assert_eq!(
+            site.shell("SELECT DISTINCT state, attempts FROM undelivered_record"),
+            "UNKNOWN 1"
+        );
+        door.open();
+        let daemon = site.daemon();
+        site.await_delivered(3);
+        assert_eq!(daemon.terminate().0, 0);
+        let held = api.seen().pop().unwrap().record;
+        assert_eq!(api.times()[&held], 2, "it was taken in unseen");
+        assert_intact(&site);
+    }
+}
+
+#[test]
 fn a_stop_in_the_middle_of_a_retry_is_not_an_attempt() {
     let door = Door::closed();
     let wait = Arc::clone(&door);

@@ -213,7 +213,7 @@ fn outcomes(source: Source, id: i64, outcome: &Outcome, attempt: i64) -> Outcome
     };
     match outcome {
         Outcome::Delivered => outcomes.delivered.push(id),
-        Outcome::Failed(failure) => outcomes.failed.push(FailedRecord {
+        Outcome::Failed(failure) | Outcome::CutOff(failure) => outcomes.failed.push(FailedRecord {
             id,
             failure: failure.clone(),
             tried: Tried {
@@ -249,7 +249,7 @@ fn answer(reply: Reply) -> Answer {
 fn stand(outcome: &Outcome) -> Stand {
     match outcome {
         Outcome::Delivered => Stand::Delivered,
-        Outcome::Failed(failure) => match failure.state {
+        Outcome::Failed(failure) | Outcome::CutOff(failure) => match failure.state {
             FailedState::Retry => Stand::Retry,
             FailedState::Unknown => Stand::Unknown,
             FailedState::Dead => Stand::Dead,
