@@ -14,7 +14,6 @@ pub mod place;
 pub mod pool;
 pub mod preview;
 pub mod prune;
-mod receipt;
 pub mod records;
 pub mod restored;
 pub mod schema;

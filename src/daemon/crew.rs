@@ -121,7 +121,13 @@ mod tests {
             Ok(())
         };
         let thread = crew.spawn("writer", work).unwrap();
-        let answer = writer.call(|_| -> rusqlite::Result<()> { panic!("a fault for the test") });
+        let (told, answer) = bounded(1);
+        let fault =
+            |_: &rusqlite::Connection| -> rusqlite::Result<()> { panic!("a fault for the test") };
+        writer
+            .submit(fault, move |value| told.send(value).unwrap())
+            .unwrap();
+        let answer = answer.recv_timeout(PATIENCE).unwrap();
         assert!(matches!(answer, Err(WriteError::Ended)), "{answer:?}");
         thread.join().unwrap();
         let later = writer.call(|_| Ok(()));

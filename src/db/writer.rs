@@ -1,40 +1,24 @@
-//! The writer: the one thread that owns the one connection that writes.
+//! The writer: all that is written to the file while ferryd sends.
 //!
-//! Others hand it work and are answered after the commit. It takes what is there, does all of it in one transaction and
-//! commits once (group commit). It never answers "done" for work that is not committed, and it never gives up on a
-//! fault that may end by itself: a lock held by another program, a full disk.
-//!
-//! Work runs again after a COMMIT that failed with an I/O error, and that counts nothing twice: in WAL mode a commit is
-//! done when the header of the wal-index is written, which is its last step and memory alone (`walFrames` in SQLite's
-//! wal.c). A COMMIT that failed before it is seen by nobody, and its frames are overwritten by the next one. Only the
-//! recovery of a -wal that no process has open reads such frames as committed: then this process is gone, with what it
-//! would have run again.
+//! Whoever has work hands it in and is told when it is committed. One connection does it all, many pieces of work in one
+//! transaction (group commit), on the thread of whoever cannot go on before its own is done; what nobody waits for is
+//! done by the writer's own thread a moment later. So a busy daemon commits without waking anybody, which costs more than
+//! the commit. Must never happen here: a lock that somebody holds while it calls the writer and that an answer needs.
 
-use crossbeam_channel::{Receiver, RecvTimeoutError, SendError, Sender};
-use rusqlite::{Connection, ErrorCode};
-use std::path::PathBuf;
-use std::sync::Arc;
+use crossbeam_channel::Receiver;
+use rusqlite::Connection;
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
-use super::fault::{self, Damaged};
-use super::{ballast, is_locked, receipt};
-use crate::activity::{Activity, Doing, Role};
+use self::desk::Desk;
+use super::fault::Damaged;
+use crate::activity::Activity;
 use crate::config::Durability;
 
-/// Work in one transaction at most, so that nobody waits long for an answer.
-const GROUP: usize = 256;
+mod desk;
 
-/// With `durability = "normal"`, the longest that committed work may be lost to a power cut.
-const SYNC_EVERY: Duration = Duration::from_secs(1);
-
-/// How long one try waits for another program's lock: short, for a try cannot be broken off when the process has to end.
-const LOCK_WAIT: Duration = Duration::from_millis(100);
-
-/// Pause between tries while the file cannot be written.
-const RETRY_PAUSE: Duration = Duration::from_millis(100);
-
-/// Other programs may hold the write lock this long without a word: an import takes it for a moment.
-const WARN_OF_LOCK_AFTER: Duration = Duration::from_secs(1);
+/// How long work that nobody waits for may wait for other work to share its transaction.
+const LINGER: Duration = Duration::from_millis(1);
 
 /// Why work was not done.
 #[derive(Debug, Clone, thiserror::Error)]
@@ -53,24 +37,44 @@ pub enum WriteError {
     Ended,
 }
 
-/// Hands work to the writer thread. Clones are cheap.
+/// Takes work. Clones are cheap.
 #[derive(Clone)]
 pub struct Writer {
-    queue: Sender<Order>,
+    shared: Arc<Shared>,
 }
 
-/// What the writer thread is told.
-enum Order {
-    Work(Box<dyn Task>),
-    End,
+struct Shared {
+    desk: Mutex<Desk>,
+    tray: Mutex<Tray>,
+    /// Tells the writer's thread that there is work, or that it has to end.
+    came: Condvar,
+}
+
+/// What waits for the next transaction.
+#[derive(Default)]
+struct Tray {
+    work: Vec<Box<dyn Task>>,
+    /// How often it was emptied.
+    round: u64,
+    /// When what was committed has to be safe from a power cut.
+    sync_due: Option<Instant>,
+    /// The writer's thread waits, and has to be woken.
+    is_awaited: bool,
+    /// No more work is taken.
+    is_closed: bool,
+}
+
+impl Tray {
+    fn empty(&mut self) -> Vec<Box<dyn Task>> {
+        self.round += 1;
+        std::mem::take(&mut self.work)
+    }
 }
 
 /// Work that may be run again when its transaction was rolled back, and is answered once.
 trait Task: Send {
     fn run(&mut self, conn: &Connection) -> rusqlite::Result<()>;
     fn answer(self: Box<Self>, committed: Result<(), WriteError>);
-    /// Ends unanswered.
-    fn forget(self: Box<Self>);
 }
 
 struct Work<F, T, A: FnOnce(Result<T, WriteError>)> {
@@ -101,10 +105,6 @@ where
             answer(value);
         }
     }
-
-    fn forget(mut self: Box<Self>) {
-        self.answer = None;
-    }
 }
 
 impl<F, T, A: FnOnce(Result<T, WriteError>)> Drop for Work<F, T, A> {
@@ -117,8 +117,8 @@ impl<F, T, A: FnOnce(Result<T, WriteError>)> Drop for Work<F, T, A> {
 }
 
 impl Writer {
-    /// A writer for a connection, and the work of its thread. That ends with [`Writer::end`], or when the last `Writer` is
-    /// dropped; it gives up on an unwritable file once `deadline` is disconnected.
+    /// A writer for a connection, and the work of its thread, which ends with [`Writer::end`]. Work is given up on an unwritable
+    /// file once `deadline` is disconnected.
     ///
     /// # Errors
     /// SQLite's.
@@ -128,17 +128,14 @@ impl Writer {
         deadline: Receiver<()>,
         activity: Arc<Activity>,
     ) -> rusqlite::Result<(Writer, impl FnOnce() + Send + 'static)> {
-        conn.busy_timeout(LOCK_WAIT)?;
-        let (queue, orders) = crossbeam_channel::unbounded();
-        let mut desk = Desk {
-            database: PathBuf::from(conn.path().unwrap_or_default()),
-            conn,
-            durability,
-            deadline,
-            activity,
-            unsynced_since: None,
-        };
-        Ok((Writer { queue }, move || desk.serve(&orders)))
+        let desk = Desk::new(conn, durability, deadline, activity)?;
+        let shared = Arc::new(Shared {
+            desk: Mutex::new(desk),
+            tray: Mutex::default(),
+            came: Condvar::new(),
+        });
+        let writer = Writer { shared };
+        Ok((writer.clone(), move || writer.serve()))
     }
 
     /// Does `work` in a transaction and returns its value after the commit. `work` runs again if the commit fails.
@@ -149,13 +146,16 @@ impl Writer {
         &self,
         work: impl FnMut(&Connection) -> rusqlite::Result<T> + Send + 'static,
     ) -> Result<T, WriteError> {
-        let (handover, receipt) = receipt::receipt();
-        self.submit(work, |value| handover.hand_over(value))?;
-        receipt.wait()
+        let place = Arc::new(Mutex::new(None));
+        let answer = place.clone();
+        self.hand_in(work, move |value| *lock(&answer) = Some(value), false)?;
+        self.commit();
+        let value = lock(&place).take();
+        value.unwrap_or(Err(WriteError::Ended))
     }
 
-    /// Like [`Writer::call`], without waiting: `answer` is called with the value, on the writer's thread, also when the writer
-    /// dies. It must be short.
+    /// Like [`Writer::call`], without waiting: `answer` is called with the value, on any thread, also when the writer has ended
+    /// meanwhile. It must be short.
     ///
     /// # Errors
     /// When the writer has ended; `answer` is not called then.
@@ -164,183 +164,138 @@ impl Writer {
         work: impl FnMut(&Connection) -> rusqlite::Result<T> + Send + 'static,
         answer: impl FnOnce(Result<T, WriteError>) + Send + 'static,
     ) -> Result<(), WriteError> {
-        let task = Work {
+        self.hand_in(work, answer, true)
+    }
+
+    fn hand_in<T: Send + 'static>(
+        &self,
+        work: impl FnMut(&Connection) -> rusqlite::Result<T> + Send + 'static,
+        answer: impl FnOnce(Result<T, WriteError>) + Send + 'static,
+        wakes: bool,
+    ) -> Result<(), WriteError> {
+        let mut task = Box::new(Work {
             work,
             value: None,
             answer: Some(answer),
-        };
-        match self.queue.send(Order::Work(Box::new(task))) {
-            Err(SendError(Order::Work(task))) => {
-                task.forget();
-                Err(WriteError::Ended)
-            }
-            _ => Ok(()),
+        });
+        let mut tray = lock(&self.shared.tray);
+        if tray.is_closed {
+            task.answer = None;
+            return Err(WriteError::Ended);
         }
-    }
-
-    /// Ends the writer thread after the work it was handed so far; later work is answered with [`WriteError::Ended`].
-    pub fn end(self) {
-        // It may have ended already.
-        let _ = self.queue.send(Order::End);
-    }
-}
-
-/// What the writer thread works with.
-struct Desk {
-    conn: Connection,
-    durability: Durability,
-    deadline: Receiver<()>,
-    activity: Arc<Activity>,
-    unsynced_since: Option<Instant>,
-    database: PathBuf,
-}
-
-impl Desk {
-    fn serve(&mut self, orders: &Receiver<Order>) {
-        let mut group: Vec<Box<dyn Task>> = Vec::with_capacity(GROUP);
-        let mut ended = false;
-        while !ended {
-            let first = match self.next_order(orders) {
-                Err(RecvTimeoutError::Timeout) => {
-                    self.sync_when_idle();
-                    continue;
-                }
-                Err(RecvTimeoutError::Disconnected) => break,
-                Ok(order) => order,
-            };
-            let orders = std::iter::once(first).chain(orders.try_iter().take(GROUP - 1));
-            for order in orders {
-                match order {
-                    Order::Work(task) => group.push(task),
-                    Order::End => ended = true,
-                }
-            }
-            self.note(Doing::Recording);
-            self.commit_group(&mut group);
-            self.note(Doing::Resting);
-        }
-        self.sync_when_idle();
-    }
-
-    fn note(&self, doing: Doing) {
-        self.activity.note(Role::Writer, doing);
-    }
-
-    fn next_order(&self, orders: &Receiver<Order>) -> Result<Order, RecvTimeoutError> {
-        match self.unsynced_since {
-            Some(since) => orders.recv_deadline(since + SYNC_EVERY),
-            None => orders.recv().map_err(|_| RecvTimeoutError::Disconnected),
-        }
-    }
-
-    /// Commits all of the group, or finds the one task that SQLite refuses and commits the others.
-    fn commit_group(&mut self, group: &mut Vec<Box<dyn Task>>) {
-        if group.is_empty() {
-            return;
-        }
-        match self.commit_when_possible(group) {
-            Ok(()) => group.drain(..).for_each(|task| task.answer(Ok(()))),
-            Err(error) if group.len() == 1 || matches!(error, WriteError::GivenUp(_)) => {
-                for task in group.drain(..) {
-                    task.answer(Err(error.clone()));
-                }
-            }
-            Err(_) => {
-                for task in std::mem::take(group) {
-                    self.commit_group(&mut vec![task]);
-                }
-            }
-        }
-    }
-
-    /// Tries again while the fault may end by itself and the process may wait for it.
-    fn commit_when_possible(&mut self, group: &mut [Box<dyn Task>]) -> Result<(), WriteError> {
-        let start = Instant::now();
-        let (mut warned, mut held_up) = (false, false);
-        loop {
-            let error = match self.commit(group) {
-                Ok(()) => {
-                    if warned {
-                        let seconds = start.elapsed().as_secs();
-                        log::info!("The database can be written again. waited_s={seconds}");
-                    }
-                    return Ok(());
-                }
-                Err(error) => error,
-            };
-            if let Some(damaged) = Damaged::confirmed(&self.database, &error) {
-                return Err(damaged.into());
-            }
-            if !fault::may_end_by_itself(&error) && Damaged::of(&error).is_none() {
-                return Err(WriteError::Refused(error.to_string()));
-            }
-            let advice = || fault::advice(&self.database, &error);
-            if !warned && (!is_locked(&error) || start.elapsed() >= WARN_OF_LOCK_AFTER) {
-                warned = true;
-                log::warn!(
-                    "The database cannot be written: {}. Sending waits and goes on by itself.",
-                    advice()
-                );
-            }
-            // Once, so that it can be seen how long it lasts.
-            if !std::mem::replace(&mut held_up, true) {
-                self.note(Doing::HeldUp);
-            }
-            let deadline = self.deadline.recv_timeout(RETRY_PAUSE);
-            if deadline == Err(RecvTimeoutError::Disconnected) {
-                return Err(WriteError::GivenUp(advice()));
-            }
-            if error.sqlite_error_code() == Some(ErrorCode::DiskFull) {
-                self.make_room();
-            }
-        }
-    }
-
-    /// The ballast is given up, and what stands in the -wal goes into the database: then the -wal starts anew in the room
-    /// that it has, and outcomes can be written down although the disk is full.
-    fn make_room(&self) {
-        ballast::give_up(&self.database);
-        // That it fails on a full disk is no news.
-        let _ = super::checkpoint(&self.conn);
-    }
-
-    fn commit(&mut self, group: &mut [Box<dyn Task>]) -> rusqlite::Result<()> {
-        let now = Instant::now();
-        let since = *self.unsynced_since.get_or_insert(now);
-        let sync_now = self.durability == Durability::Normal && now - since >= SYNC_EVERY;
-        if sync_now {
-            self.conn.pragma_update(None, "synchronous", "FULL")?;
-        }
-        let done = self.transact(group);
-        if sync_now {
-            self.conn.pragma_update(None, "synchronous", "NORMAL")?;
-        }
-        done?;
-        if sync_now || self.durability == Durability::Full {
-            self.unsynced_since = None;
+        tray.work.push(task);
+        if wakes {
+            self.wake(tray);
         }
         Ok(())
     }
 
-    fn transact(&self, group: &mut [Box<dyn Task>]) -> rusqlite::Result<()> {
-        self.conn.prepare_cached("BEGIN IMMEDIATE")?.execute([])?;
-        let done = group
-            .iter_mut()
-            .try_for_each(|task| task.run(&self.conn))
-            .and_then(|()| self.conn.prepare_cached("COMMIT")?.execute([]).map(drop));
-        if done.is_err() && !self.conn.is_autocommit() {
-            self.conn.execute_batch("ROLLBACK")?;
-        }
-        done
+    /// When it returns, all work that was handed in before is answered.
+    pub fn commit(&self) {
+        // A thread panicked here: the process has to end, for nobody knows how far its work is.
+        let Ok(mut desk) = self.shared.desk.lock() else {
+            return self.close();
+        };
+        let group = lock(&self.shared.tray).empty();
+        desk.serve(group);
+        self.note_sync(&desk);
     }
 
-    /// A checkpoint syncs the -wal, so what was committed last is safe although no further commit comes.
-    fn sync_when_idle(&mut self) {
-        self.unsynced_since = None;
-        if let Err(error) = super::checkpoint(&self.conn) {
-            log::debug!(
-                "The idle checkpoint failed and is tried again after the next commit. error={error}"
-            );
+    /// The writer's thread sees to it that what was committed is synced in time.
+    fn note_sync(&self, desk: &Desk) {
+        let mut tray = lock(&self.shared.tray);
+        let was_synced = tray.sync_due.is_none();
+        tray.sync_due = desk.sync_due();
+        if was_synced && tray.sync_due.is_some() {
+            self.wake(tray);
         }
     }
+
+    /// Waking nobody costs a system call too.
+    fn wake(&self, mut tray: MutexGuard<Tray>) {
+        if std::mem::take(&mut tray.is_awaited) {
+            drop(tray);
+            self.shared.came.notify_one();
+        }
+    }
+
+    /// The writer's thread.
+    fn serve(&self) {
+        while let Some(job) = self.await_job() {
+            match job {
+                Job::Commit(round) => {
+                    std::thread::sleep(LINGER);
+                    // Somebody else may have come to it.
+                    if lock(&self.shared.tray).round == round {
+                        self.commit();
+                    }
+                }
+                Job::Sync => self.sync(),
+            }
+        }
+        self.commit();
+        self.sync();
+    }
+
+    fn sync(&self) {
+        if let Ok(mut desk) = self.shared.desk.lock() {
+            desk.sync();
+            self.note_sync(&desk);
+        }
+    }
+
+    /// Nothing when the writer has to end.
+    fn await_job(&self) -> Option<Job> {
+        let mut tray = lock(&self.shared.tray);
+        loop {
+            if tray.is_closed {
+                return None;
+            }
+            if !tray.work.is_empty() {
+                return Some(Job::Commit(tray.round));
+            }
+            let now = Instant::now();
+            let left = tray.sync_due.map(|due| due.saturating_duration_since(now));
+            if left == Some(Duration::ZERO) {
+                return Some(Job::Sync);
+            }
+            tray.is_awaited = true;
+            let came = &self.shared.came;
+            tray = match left {
+                None => came.wait(tray).unwrap_or_else(PoisonError::into_inner),
+                Some(left) => {
+                    let waited = came.wait_timeout(tray, left);
+                    waited.unwrap_or_else(PoisonError::into_inner).0
+                }
+            };
+            tray.is_awaited = false;
+        }
+    }
+
+    /// Ends the writer's thread after the work it was handed so far; later work is answered with [`WriteError::Ended`].
+    pub fn end(self) {
+        self.commit();
+        self.close();
+    }
+
+    fn close(&self) {
+        let mut tray = lock(&self.shared.tray);
+        tray.is_closed = true;
+        let work = tray.empty();
+        drop(tray);
+        drop(work);
+        self.shared.came.notify_one();
+    }
+}
+
+/// What the writer's thread has to do.
+enum Job {
+    /// What is in the tray, in this round.
+    Commit(u64),
+    Sync,
+}
+
+/// A lock that is held where nothing can panic.
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }

@@ -140,7 +140,7 @@ impl Stretch {
             if state.may_begin() {
                 return true;
             }
-            state = self.wait_and_close_gap(state);
+            state = self.wait(state);
         }
     }
 
@@ -205,7 +205,7 @@ impl Stretch {
     pub(super) fn leave(self: &Arc<Self>, gate: &Gate) -> Option<(Work, Done)> {
         let mut state = self.lock();
         while state.begun() > AHEAD * (state.workers - 1) {
-            state = self.wait_and_close_gap(state);
+            state = self.wait(state);
         }
         state.workers -= 1;
         if state.workers > 0 {
@@ -288,6 +288,16 @@ impl Stretch {
             Err(error) => state.end = Some(End::Failed(error)),
         }
         self.tell(&state);
+    }
+
+    /// Waits for room: for the commit of what was handed over, or for others.
+    fn wait<'a>(self: &'a Arc<Self>, state: MutexGuard<'a, State>) -> MutexGuard<'a, State> {
+        if state.uncommitted == 0 {
+            return self.wait_and_close_gap(state);
+        }
+        drop(state);
+        self.writer.commit();
+        self.lock()
     }
 
     /// Waits for a change. When none comes for long, answers no longer wait for the one before them.

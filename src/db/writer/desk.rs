@@ -1,0 +1,190 @@
+//! The desk: the one connection that writes, and how work is done there.
+//!
+//! All of a group is done in one transaction and committed once. Nothing is answered with "done" that is not committed, and
+//! a fault that may end by itself is waited for: a lock held by another program, a full disk.
+//!
+//! Work runs again after a COMMIT that failed with an I/O error, and that counts nothing twice: in WAL mode a commit is
+//! done when the header of the wal-index is written, which is its last step and memory alone (`walFrames` in SQLite's
+//! wal.c). A COMMIT that failed before it is seen by nobody, and its frames are overwritten by the next one. Only the
+//! recovery of a -wal that no process has open reads such frames as committed: then this process is gone, with what it
+//! would have run again.
+
+use crossbeam_channel::{Receiver, RecvTimeoutError};
+use rusqlite::{Connection, ErrorCode};
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use super::{Task, WriteError};
+use crate::activity::{Activity, Doing, Role};
+use crate::config::Durability;
+use crate::db::fault::{self, Damaged};
+use crate::db::{ballast, checkpoint, is_locked};
+
+/// With `durability = "normal"`, the longest that committed work may be lost to a power cut.
+const SYNC_EVERY: Duration = Duration::from_secs(1);
+
+/// How long one try waits for another program's lock: short, for a try cannot be broken off when the process has to end.
+const LOCK_WAIT: Duration = Duration::from_millis(100);
+
+/// Pause between tries while the file cannot be written.
+const RETRY_PAUSE: Duration = Duration::from_millis(100);
+
+/// Other programs may hold the write lock this long without a word: an import takes it for a moment.
+const WARN_OF_LOCK_AFTER: Duration = Duration::from_secs(1);
+
+/// See the module's text.
+pub(super) struct Desk {
+    conn: Connection,
+    durability: Durability,
+    deadline: Receiver<()>,
+    activity: Arc<Activity>,
+    unsynced_since: Option<Instant>,
+    database: PathBuf,
+}
+
+impl Desk {
+    pub(super) fn new(
+        conn: Connection,
+        durability: Durability,
+        deadline: Receiver<()>,
+        activity: Arc<Activity>,
+    ) -> rusqlite::Result<Desk> {
+        conn.busy_timeout(LOCK_WAIT)?;
+        Ok(Desk {
+            database: PathBuf::from(conn.path().unwrap_or_default()),
+            conn,
+            durability,
+            deadline,
+            activity,
+            unsynced_since: None,
+        })
+    }
+
+    /// Does a group of work, in one transaction if SQLite refuses none of it, and answers it.
+    pub(super) fn serve(&mut self, group: Vec<Box<dyn Task>>) {
+        if group.is_empty() {
+            return;
+        }
+        self.note(Doing::Recording);
+        self.commit_group(group);
+        self.note(Doing::Resting);
+    }
+
+    /// When what was committed has to be safe from a power cut; nothing when it is.
+    pub(super) fn sync_due(&self) -> Option<Instant> {
+        Some(self.unsynced_since? + SYNC_EVERY)
+    }
+
+    fn note(&self, doing: Doing) {
+        self.activity.note(Role::Writer, doing);
+    }
+
+    /// Commits all of the group, or finds the one task that SQLite refuses and commits the others.
+    fn commit_group(&mut self, mut group: Vec<Box<dyn Task>>) {
+        match self.commit_when_possible(&mut group) {
+            Ok(()) => group.into_iter().for_each(|task| task.answer(Ok(()))),
+            Err(error) if group.len() == 1 || matches!(error, WriteError::GivenUp(_)) => {
+                for task in group {
+                    task.answer(Err(error.clone()));
+                }
+            }
+            Err(_) => {
+                for task in group {
+                    self.commit_group(vec![task]);
+                }
+            }
+        }
+    }
+
+    /// Tries again while the fault may end by itself and the process may wait for it.
+    fn commit_when_possible(&mut self, group: &mut [Box<dyn Task>]) -> Result<(), WriteError> {
+        let start = Instant::now();
+        let (mut warned, mut held_up) = (false, false);
+        loop {
+            let error = match self.commit(group) {
+                Ok(()) => {
+                    if warned {
+                        let seconds = start.elapsed().as_secs();
+                        log::info!("The database can be written again. waited_s={seconds}");
+                    }
+                    return Ok(());
+                }
+                Err(error) => error,
+            };
+            if let Some(damaged) = Damaged::confirmed(&self.database, &error) {
+                return Err(damaged.into());
+            }
+            if !fault::may_end_by_itself(&error) && Damaged::of(&error).is_none() {
+                return Err(WriteError::Refused(error.to_string()));
+            }
+            let advice = || fault::advice(&self.database, &error);
+            if !warned && (!is_locked(&error) || start.elapsed() >= WARN_OF_LOCK_AFTER) {
+                warned = true;
+                log::warn!(
+                    "The database cannot be written: {}. Sending waits and goes on by itself.",
+                    advice()
+                );
+            }
+            // Once, so that it can be seen how long it lasts.
+            if !std::mem::replace(&mut held_up, true) {
+                self.note(Doing::HeldUp);
+            }
+            let deadline = self.deadline.recv_timeout(RETRY_PAUSE);
+            if deadline == Err(RecvTimeoutError::Disconnected) {
+                return Err(WriteError::GivenUp(advice()));
+            }
+            if error.sqlite_error_code() == Some(ErrorCode::DiskFull) {
+                self.make_room();
+            }
+        }
+    }
+
+    /// The ballast is given up, and what stands in the -wal goes into the database: then the -wal starts anew in the room
+    /// that it has, and outcomes can be written down although the disk is full.
+    fn make_room(&self) {
+        ballast::give_up(&self.database);
+        // That it fails on a full disk is no news.
+        let _ = checkpoint(&self.conn);
+    }
+
+    fn commit(&mut self, group: &mut [Box<dyn Task>]) -> rusqlite::Result<()> {
+        let now = Instant::now();
+        let since = *self.unsynced_since.get_or_insert(now);
+        let sync_now = self.durability == Durability::Normal && now - since >= SYNC_EVERY;
+        if sync_now {
+            self.conn.pragma_update(None, "synchronous", "FULL")?;
+        }
+        let done = self.transact(group);
+        if sync_now {
+            self.conn.pragma_update(None, "synchronous", "NORMAL")?;
+        }
+        done?;
+        if sync_now || self.durability == Durability::Full {
+            self.unsynced_since = None;
+        }
+        Ok(())
+    }
+
+    fn transact(&self, group: &mut [Box<dyn Task>]) -> rusqlite::Result<()> {
+        self.conn.prepare_cached("BEGIN IMMEDIATE")?.execute([])?;
+        let done = group
+            .iter_mut()
+            .try_for_each(|task| task.run(&self.conn))
+            .and_then(|()| self.conn.prepare_cached("COMMIT")?.execute([]).map(drop));
+        if done.is_err() && !self.conn.is_autocommit() {
+            self.conn.execute_batch("ROLLBACK")?;
+        }
+        done
+    }
+
+    /// A checkpoint syncs the -wal, so what was committed last is safe although no further commit comes.
+    pub(super) fn sync(&mut self) {
+        self.unsynced_since = None;
+        if let Err(error) = checkpoint(&self.conn) {
+            log::debug!(
+                "The idle checkpoint failed and is tried again after the next commit. error={error}"
+            );
+        }
+    }
+}
