@@ -7,15 +7,19 @@
 
 use crossbeam_channel::Receiver;
 use rusqlite::Connection;
-use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
-use std::time::{Duration, Instant};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
 
 use self::desk::Desk;
+use self::office::{Job, Office};
+use self::task::Work;
 use super::fault::Damaged;
 use crate::activity::Activity;
 use crate::config::Durability;
 
 mod desk;
+mod office;
+mod task;
 
 /// How long work that nobody waits for may wait for other work to share its transaction.
 const LINGER: Duration = Duration::from_millis(1);
@@ -40,80 +44,7 @@ pub enum WriteError {
 /// Takes work. Clones are cheap.
 #[derive(Clone)]
 pub struct Writer {
-    shared: Arc<Shared>,
-}
-
-struct Shared {
-    desk: Mutex<Desk>,
-    tray: Mutex<Tray>,
-    /// Tells the writer's thread that there is work, or that it has to end.
-    came: Condvar,
-}
-
-/// What waits for the next transaction.
-#[derive(Default)]
-struct Tray {
-    work: Vec<Box<dyn Task>>,
-    /// How often it was emptied.
-    round: u64,
-    /// When what was committed has to be safe from a power cut.
-    sync_due: Option<Instant>,
-    /// The writer's thread waits, and has to be woken.
-    is_awaited: bool,
-    /// No more work is taken.
-    is_closed: bool,
-}
-
-impl Tray {
-    fn empty(&mut self) -> Vec<Box<dyn Task>> {
-        self.round += 1;
-        std::mem::take(&mut self.work)
-    }
-}
-
-/// Work that may be run again when its transaction was rolled back, and is answered once.
-trait Task: Send {
-    fn run(&mut self, conn: &Connection) -> rusqlite::Result<()>;
-    fn answer(self: Box<Self>, committed: Result<(), WriteError>);
-}
-
-struct Work<F, T, A: FnOnce(Result<T, WriteError>)> {
-    work: F,
-    value: Option<T>,
-    /// `None` once it was called.
-    answer: Option<A>,
-}
-
-impl<F, T, A> Task for Work<F, T, A>
-where
-    F: FnMut(&Connection) -> rusqlite::Result<T> + Send,
-    T: Send,
-    A: FnOnce(Result<T, WriteError>) + Send,
-{
-    fn run(&mut self, conn: &Connection) -> rusqlite::Result<()> {
-        self.value = Some((self.work)(conn)?);
-        Ok(())
-    }
-
-    fn answer(mut self: Box<Self>, committed: Result<(), WriteError>) {
-        let value = match (committed, self.value.take()) {
-            (Ok(()), Some(value)) => Ok(value),
-            (Ok(()), None) => Err(WriteError::Ended),
-            (Err(error), _) => Err(error),
-        };
-        if let Some(answer) = self.answer.take() {
-            answer(value);
-        }
-    }
-}
-
-impl<F, T, A: FnOnce(Result<T, WriteError>)> Drop for Work<F, T, A> {
-    /// Whoever asked is told also when the writer died.
-    fn drop(&mut self) {
-        if let Some(answer) = self.answer.take() {
-            answer(Err(WriteError::Ended));
-        }
-    }
+    office: Arc<Office>,
 }
 
 impl Writer {
@@ -129,12 +60,9 @@ impl Writer {
         activity: Arc<Activity>,
     ) -> rusqlite::Result<(Writer, impl FnOnce() + Send + 'static)> {
         let desk = Desk::new(conn, durability, deadline, activity)?;
-        let shared = Arc::new(Shared {
-            desk: Mutex::new(desk),
-            tray: Mutex::default(),
-            came: Condvar::new(),
-        });
-        let writer = Writer { shared };
+        let writer = Writer {
+            office: Arc::new(Office::new(desk)),
+        };
         Ok((writer.clone(), move || writer.serve()))
     }
 
@@ -148,14 +76,21 @@ impl Writer {
     ) -> Result<T, WriteError> {
         let place = Arc::new(Mutex::new(None));
         let answer = place.clone();
-        self.hand_in(work, move |value| *lock(&answer) = Some(value), false)?;
-        self.commit();
-        let value = lock(&place).take();
+        let answer =
+            move |value| *answer.lock().unwrap_or_else(PoisonError::into_inner) = Some(value);
+        if !self
+            .office
+            .hand_in(Box::new(Work::new(work, answer)), false)
+        {
+            return Err(WriteError::Ended);
+        }
+        self.office.commit();
+        let value = place.lock().unwrap_or_else(PoisonError::into_inner).take();
         value.unwrap_or(Err(WriteError::Ended))
     }
 
-    /// Like [`Writer::call`], without waiting: `answer` is called with the value, on any thread, also when the writer has ended
-    /// meanwhile. It must be short.
+    /// Like [`Writer::call`], without waiting: `answer` is called with the value, on any thread, also when the writer ends
+    /// before it comes to it. It must be short.
     ///
     /// # Errors
     /// When the writer has ended; `answer` is not called then.
@@ -164,138 +99,121 @@ impl Writer {
         work: impl FnMut(&Connection) -> rusqlite::Result<T> + Send + 'static,
         answer: impl FnOnce(Result<T, WriteError>) + Send + 'static,
     ) -> Result<(), WriteError> {
-        self.hand_in(work, answer, true)
-    }
-
-    fn hand_in<T: Send + 'static>(
-        &self,
-        work: impl FnMut(&Connection) -> rusqlite::Result<T> + Send + 'static,
-        answer: impl FnOnce(Result<T, WriteError>) + Send + 'static,
-        wakes: bool,
-    ) -> Result<(), WriteError> {
-        let mut task = Box::new(Work {
-            work,
-            value: None,
-            answer: Some(answer),
-        });
-        let mut tray = lock(&self.shared.tray);
-        if tray.is_closed {
-            task.answer = None;
-            return Err(WriteError::Ended);
+        match self.office.hand_in(Box::new(Work::new(work, answer)), true) {
+            true => Ok(()),
+            false => Err(WriteError::Ended),
         }
-        tray.work.push(task);
-        if wakes {
-            self.wake(tray);
-        }
-        Ok(())
     }
 
     /// When it returns, all work that was handed in before is answered.
     pub fn commit(&self) {
-        // A thread panicked here: the process has to end, for nobody knows how far its work is.
-        let Ok(mut desk) = self.shared.desk.lock() else {
-            return self.close();
-        };
-        let group = lock(&self.shared.tray).empty();
-        desk.serve(group);
-        self.note_sync(&desk);
-    }
-
-    /// The writer's thread sees to it that what was committed is synced in time.
-    fn note_sync(&self, desk: &Desk) {
-        let mut tray = lock(&self.shared.tray);
-        let was_synced = tray.sync_due.is_none();
-        tray.sync_due = desk.sync_due();
-        if was_synced && tray.sync_due.is_some() {
-            self.wake(tray);
-        }
-    }
-
-    /// Waking nobody costs a system call too.
-    fn wake(&self, mut tray: MutexGuard<Tray>) {
-        if std::mem::take(&mut tray.is_awaited) {
-            drop(tray);
-            self.shared.came.notify_one();
-        }
-    }
-
-    /// The writer's thread.
-    fn serve(&self) {
-        while let Some(job) = self.await_job() {
-            match job {
-                Job::Commit(round) => {
-                    std::thread::sleep(LINGER);
-                    // Somebody else may have come to it.
-                    if lock(&self.shared.tray).round == round {
-                        self.commit();
-                    }
-                }
-                Job::Sync => self.sync(),
-            }
-        }
-        self.commit();
-        self.sync();
-    }
-
-    fn sync(&self) {
-        if let Ok(mut desk) = self.shared.desk.lock() {
-            desk.sync();
-            self.note_sync(&desk);
-        }
-    }
-
-    /// Nothing when the writer has to end.
-    fn await_job(&self) -> Option<Job> {
-        let mut tray = lock(&self.shared.tray);
-        loop {
-            if tray.is_closed {
-                return None;
-            }
-            if !tray.work.is_empty() {
-                return Some(Job::Commit(tray.round));
-            }
-            let now = Instant::now();
-            let left = tray.sync_due.map(|due| due.saturating_duration_since(now));
-            if left == Some(Duration::ZERO) {
-                return Some(Job::Sync);
-            }
-            tray.is_awaited = true;
-            let came = &self.shared.came;
-            tray = match left {
-                None => came.wait(tray).unwrap_or_else(PoisonError::into_inner),
-                Some(left) => {
-                    let waited = came.wait_timeout(tray, left);
-                    waited.unwrap_or_else(PoisonError::into_inner).0
-                }
-            };
-            tray.is_awaited = false;
-        }
+        self.office.commit();
     }
 
     /// Ends the writer's thread after the work it was handed so far; later work is answered with [`WriteError::Ended`].
     pub fn end(self) {
-        self.commit();
-        self.close();
+        self.office.commit();
+        self.office.close();
     }
 
-    fn close(&self) {
-        let mut tray = lock(&self.shared.tray);
-        tray.is_closed = true;
-        let work = tray.empty();
-        drop(tray);
-        drop(work);
-        self.shared.came.notify_one();
+    /// The writer's thread.
+    fn serve(&self) {
+        while let Some(job) = self.office.await_job() {
+            match job {
+                Job::Commit(round) => {
+                    std::thread::sleep(LINGER);
+                    // Somebody who waits may have come to it.
+                    if self.office.is_left(round) {
+                        self.office.commit();
+                    }
+                }
+                Job::Sync => self.office.sync(),
+            }
+        }
+        self.office.sync();
     }
 }
 
-/// What the writer's thread has to do.
-enum Job {
-    /// What is in the tray, in this round.
-    Commit(u64),
-    Sync,
-}
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crossbeam_channel::{Sender, bounded};
 
-/// A lock that is held where nothing can panic.
-fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
-    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+    const PATIENCE: Duration = Duration::from_secs(30);
+
+    fn writer() -> (Writer, impl FnOnce() + Send, Sender<()>) {
+        let conn = Connection::open_in_memory().unwrap();
+        conn.execute_batch("CREATE TABLE t (n)").unwrap();
+        let (end, deadline) = bounded(0);
+        let activity = Arc::new(Activity::new(1));
+        let (writer, write) = Writer::new(conn, Durability::Full, deadline, activity).unwrap();
+        (writer, write, end)
+    }
+
+    fn insert(conn: &Connection) -> rusqlite::Result<usize> {
+        conn.execute("INSERT INTO t VALUES (1)", [])
+    }
+
+    fn count(conn: &Connection) -> rusqlite::Result<i64> {
+        conn.query_row("SELECT count(*) FROM t", [], |row| row.get(0))
+    }
+
+    #[test]
+    fn what_nobody_waits_for_is_done_by_the_writers_thread_and_what_is_left_at_the_end_too() {
+        let (writer, write, _end) = writer();
+        let thread = std::thread::spawn(write);
+        let (told, answers) = bounded(2);
+        let tell = move |value: Result<usize, WriteError>| told.send(value).unwrap();
+        writer.submit(insert, tell.clone()).unwrap();
+        assert_eq!(answers.recv_timeout(PATIENCE).unwrap().unwrap(), 1);
+        writer.submit(insert, tell).unwrap();
+        writer.clone().end();
+        assert_eq!(answers.recv_timeout(PATIENCE).unwrap().unwrap(), 1);
+        thread.join().unwrap();
+        assert!(matches!(writer.call(count), Err(WriteError::Ended)));
+    }
+
+    #[test]
+    fn whoever_waits_does_what_others_handed_in_before_also_without_a_thread_of_the_writer() {
+        let (writer, _, _end) = writer();
+        let (told, answer) = bounded(1);
+        writer
+            .submit(insert, move |value| told.send(value).unwrap())
+            .unwrap();
+        assert_eq!(writer.call(count).unwrap(), 1);
+        assert_eq!(answer.try_recv().unwrap().unwrap(), 1);
+    }
+
+    #[test]
+    fn many_who_write_at_a_time_are_all_answered() {
+        let (writer, _, _end) = writer();
+        std::thread::scope(|scope| {
+            for _ in 0..8 {
+                scope.spawn(|| (0..200).for_each(|_| assert_eq!(writer.call(insert).unwrap(), 1)));
+            }
+        });
+        assert_eq!(writer.call(count).unwrap(), 8 * 200);
+    }
+
+    #[test]
+    fn a_panic_at_the_desk_is_told_to_all_who_wait_for_it() {
+        let (writer, _, _end) = writer();
+        let (inside, is_inside) = bounded(1);
+        let (go_on, wait) = bounded::<()>(0);
+        let fault = move |_: &Connection| -> rusqlite::Result<()> {
+            inside.send(()).unwrap();
+            let _ = wait.recv();
+            panic!("a fault for the test");
+        };
+        std::thread::scope(|scope| {
+            let at_the_desk = scope.spawn(|| writer.call(fault));
+            is_inside.recv_timeout(PATIENCE).unwrap();
+            let waiting = scope.spawn(|| writer.call(insert));
+            drop(go_on);
+            assert!(at_the_desk.join().is_err());
+            let answer = waiting.join().unwrap();
+            assert!(matches!(answer, Err(WriteError::Ended)), "{answer:?}");
+        });
+        assert!(matches!(writer.call(count), Err(WriteError::Ended)));
+    }
 }

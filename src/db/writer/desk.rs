@@ -15,7 +15,8 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use super::{Task, WriteError};
+use super::WriteError;
+use super::task::{Group, Task};
 use crate::activity::{Activity, Doing, Role};
 use crate::config::Durability;
 use crate::db::fault::{self, Damaged};
@@ -62,7 +63,7 @@ impl Desk {
     }
 
     /// Does a group of work, in one transaction if SQLite refuses none of it, and answers it.
-    pub(super) fn serve(&mut self, group: Vec<Box<dyn Task>>) {
+    pub(super) fn serve(&mut self, group: Group) {
         if group.is_empty() {
             return;
         }
@@ -81,7 +82,7 @@ impl Desk {
     }
 
     /// Commits all of the group, or finds the one task that SQLite refuses and commits the others.
-    fn commit_group(&mut self, mut group: Vec<Box<dyn Task>>) {
+    fn commit_group(&mut self, mut group: Group) {
         match self.commit_when_possible(&mut group) {
             Ok(()) => group.into_iter().for_each(|task| task.answer(Ok(()))),
             Err(error) if group.len() == 1 || matches!(error, WriteError::GivenUp(_)) => {
