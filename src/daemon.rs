@@ -97,7 +97,7 @@ impl Daemon {
     pub fn start(config: &Config, scope: Scope, stop: &Stop) -> anyhow::Result<Daemon> {
         let workers = config.workers.threads;
         let settings = Settings::new(config)?;
-        limits::make_room_for_files(file::readers_for(workers), workers, guests(config))?;
+        limits::make_room_for_files(file::READERS, workers, guests(config))?;
         let file = file::open(config, &settings, stop)?;
         let readers = file.readers;
 

@@ -75,6 +75,10 @@ impl Shape {
                 ":size": self.batch_size as i64,
             },
         )?;
+        // What the triggers would have added up.
+        conn.execute_batch(
+            "UPDATE delivery_total SET unplanned = (SELECT total(records) FROM backlog)",
+        )?;
         conn.execute_batch("COMMIT; PRAGMA journal_mode = WAL")
     }
 

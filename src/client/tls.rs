@@ -27,6 +27,8 @@ impl Secured {
     ///
     /// # Errors
     /// Why it failed.
+    // Never inlined: without TLS no thread is to hold its large frame on the stack.
+    #[inline(never)]
     pub fn begin(tls: &Arc<Tls>, mut wire: Wire, url: &Uri) -> io::Result<Secured> {
         let host = url.host().unwrap_or_default();
         let mut connection = tls.connection(host).map_err(fault::other)?;

@@ -9,6 +9,8 @@ use std::io::Write;
 const WORTH_IT: usize = 1024;
 
 /// The body with gzip; `None` when it is better sent as it is.
+// Never inlined: it has 64 KiB of its own on the stack, which every worker would hold for good.
+#[inline(never)]
 pub fn gzip(body: &[u8]) -> Option<Vec<u8>> {
     if body.len() < WORTH_IT {
         return None;

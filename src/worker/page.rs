@@ -11,7 +11,7 @@ use crate::record::Record;
 pub(super) const FIRST_PAGE: usize = 2;
 
 /// No page grows larger.
-const LARGEST_PAGE: usize = 256;
+const LARGEST_PAGE: usize = 64;
 
 /// Pages grow while they take less than this, and shrink when they take longer.
 const PAGE_TIME: Duration = Duration::from_millis(200);

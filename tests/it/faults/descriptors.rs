@@ -44,7 +44,7 @@ fn a_start_with_too_few_files_fails_with_the_limit_and_the_remedy() {
     let api = Api::accepting();
     let site = site(&api);
     site.insert(1, 1);
-    for limit in ["12", "20", "30"] {
+    for limit in ["12", "20", "25"] {
         let ran = Ran::wait(run_with(&site, limit)).assert_code(74);
         let line = format!("ferryd: too few files may be open at a time ({limit}, ");
         assert!(ran.stderr.starts_with(&line), "{ran:?}");
