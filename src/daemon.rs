@@ -150,7 +150,7 @@ impl Daemon {
             activity: activity.clone(),
             stop: stop.clone(),
         };
-        let watcher = Watcher::new(&config.database.path, watcher_end, gate.clone());
+        let watcher = Watcher::new(&config.database.path, watcher_end, gate.clone())?;
         let steward = Steward {
             readers: readers.clone(),
             writer: writer.clone(),
@@ -160,6 +160,7 @@ impl Daemon {
             planner: planner_waker.clone(),
             logged: file.sign,
             revived: Some(0),
+            watched_at: None,
             settings,
             activity,
             metrics,
@@ -184,7 +185,7 @@ impl Daemon {
             crew.spawn("timer", move || Ok(timer.run()?))?,
             crew.spawn("retention", move || Ok(pruner.run()?))?,
             crew.spawn("watcher", move || {
-                watcher.run(&stop, &[planner_waker, steward_waker]);
+                watcher.run(&stop, &planner_waker, &steward_waker);
                 Ok(())
             })?,
             // The last one, so that nothing is sent when a thread cannot be had.

@@ -5,6 +5,7 @@
 //! queue holds it back; it waits for room there, and it never drops a batch.
 
 use crossbeam_channel::{Receiver, Sender, select};
+use rusqlite::Connection;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
@@ -59,15 +60,12 @@ impl Planner {
                 self.rest();
                 continue;
             }
-            let claimed = self.claim(first)?;
+            let (claims, round) = self.turn(first, last_user)?;
             // The queue has room for one batch at most times: then the kinds take turns from claim to claim.
             first = first.other();
-            let idle = claimed.claims.is_empty();
-            self.hand_over(claimed.claims);
-            if !claimed.none_pending {
-                continue;
-            }
-            let round = self.plan(last_user)?;
+            let idle = claims.is_empty();
+            self.hand_over(claims);
+            let Some(round) = round else { continue };
             if idle && round == Round::default() {
                 // Somebody else was faster, or the work was deleted.
                 self.rest();
@@ -109,11 +107,31 @@ impl Planner {
         self.settings.get().cut
     }
 
-    fn claim(&self, first: Turn) -> Result<Claimed, WriteError> {
+    /// Claims what is there for the room in the queue. When no batch is PENDING, the next users are planned, and what comes
+    /// of it is claimed too: all in one transaction, for a record that comes alone waits for each.
+    fn turn(
+        &self,
+        first: Turn,
+        last_user: Option<i64>,
+    ) -> Result<(Vec<Claim>, Option<Round>), WriteError> {
         let room = self.queue.capacity().unwrap_or(1) - self.queue.len();
-        let scope = self.scope;
-        self.writer
-            .call(move |conn| claims::claim(conn, scope, room.max(1), first, Timestamp::now()))
+        let (room, scope, cut) = (room.max(1), self.scope, self.cut());
+        self.writer.call(move |conn| {
+            let now = Timestamp::now();
+            let Claimed {
+                mut claims,
+                none_pending,
+            } = claims::claim(conn, scope, room, first, now)?;
+            if !none_pending {
+                return Ok((claims, None));
+            }
+            let round = plan(conn, scope, cut, last_user, now)?;
+            let left = room - claims.len();
+            if round.batches > 0 && left > 0 {
+                claims.extend(claims::claim(conn, scope, left, Turn::Pending, now)?.claims);
+            }
+            Ok((claims, Some(round)))
+        })
     }
 
     fn hand_over(&self, claims: Vec<Claim>) {
@@ -129,19 +147,6 @@ impl Planner {
         self.note(Doing::Reading);
     }
 
-    /// A turn for the users behind `last_user`, or for the first ones when nobody is there.
-    fn plan(&self, last_user: Option<i64>) -> Result<Round, WriteError> {
-        let (scope, cut) = (self.scope, self.cut());
-        self.writer.call(move |conn| {
-            let now = Timestamp::now();
-            let round = batches::plan(conn, scope, cut, last_user, now)?;
-            match (round.last_user, last_user) {
-                (None, Some(_)) => batches::plan(conn, scope, cut, None, now),
-                _ => Ok(round),
-            }
-        })
-    }
-
     /// Waits for a reason to look again.
     fn rest(&self) {
         self.note(Doing::Dozing);
@@ -155,5 +160,20 @@ impl Planner {
 
     fn note(&self, doing: Doing) {
         self.activity.note(Role::Planner, doing);
+    }
+}
+
+/// A turn for the users behind `last_user`, or for the first ones when nobody is there.
+fn plan(
+    conn: &Connection,
+    scope: Scope,
+    cut: Cut,
+    last_user: Option<i64>,
+    now: Timestamp,
+) -> rusqlite::Result<Round> {
+    let round = batches::plan(conn, scope, cut, last_user, now)?;
+    match (round.last_user, last_user) {
+        (None, Some(_)) => batches::plan(conn, scope, cut, None, now),
+        _ => Ok(round),
     }
 }

@@ -45,6 +45,8 @@ pub struct Steward {
     /// Records that went back to waiting at the closing, until the log has told it; `None` from then on until the gate
     /// opens, for each probe that is refused brings one more.
     pub revived: Option<usize>,
+    /// How often the schema had changed when `user_record` was last seen to have ferryd's triggers.
+    pub watched_at: Option<i32>,
     /// Counts how often the gate closes.
     pub metrics: Arc<Metrics>,
     /// What it does.
@@ -81,9 +83,8 @@ impl Steward {
     }
 
     /// The owner may have made `user_record` anew while the daemon runs.
-    fn watch_again(&self) -> Result<(), WriteError> {
-        let look = || anyhow::Ok(schema::is_watched(&*self.readers.get()?)?);
-        if look().unwrap_or(true) {
+    fn watch_again(&mut self) -> Result<(), WriteError> {
+        if self.is_watched().unwrap_or(true) {
             return Ok(());
         }
         match self.writer.call(schema::watch_again) {
@@ -91,6 +92,18 @@ impl Steward {
             Err(WriteError::Refused(_)) => Ok(()),
             done => done,
         }
+    }
+
+    /// Reading the schema is for when it has changed.
+    fn is_watched(&mut self) -> anyhow::Result<bool> {
+        let conn = self.readers.get()?;
+        let number = schema::number_of_changes(&conn)?;
+        if self.watched_at == Some(number) {
+            return Ok(true);
+        }
+        let is_watched = schema::is_watched(&conn)?;
+        self.watched_at = is_watched.then_some(number);
+        Ok(is_watched)
     }
 
     fn answer_commands(&self) -> Result<(), WriteError> {
