@@ -74,6 +74,7 @@ pub struct Daemon {
     shared: Arc<Shared>,
     writer: Writer,
     writer_thread: JoinHandle<()>,
+    checkpoints: JoinHandle<()>,
     helpers: Vec<JoinHandle<()>>,
     workers: Vec<JoinHandle<()>>,
     workers_done: Receiver<()>,
@@ -106,6 +107,7 @@ impl Daemon {
         let metrics = Arc::new(Metrics::default());
         let durability = config.database.durability;
         let (writer, write) = Writer::new(file.conn, durability, deadline, activity.clone())?;
+        let checkpointer = writer.checkpointer(&config.database.path)?;
         let (stop_source, stop) = Stop::new();
         let (rescheduled, reschedules) = bounded(1);
         let (queue, claims) = bounded(config.workers.queue as usize);
@@ -179,6 +181,10 @@ impl Daemon {
             write();
             Ok(())
         })?;
+        let checkpoints = crew.spawn("checkpoints", || {
+            checkpointer.run();
+            Ok(())
+        })?;
         let (workers, workers_done) = crew.spawn_workers(workers, &shared, &claims)?;
         let helpers = vec![
             crew.spawn("steward", move || Ok(steward.run()?))?,
@@ -196,6 +202,7 @@ impl Daemon {
             shared,
             writer,
             writer_thread,
+            checkpoints,
             helpers,
             workers,
             workers_done,
@@ -286,6 +293,7 @@ impl Daemon {
         let failure = self.failures.try_recv();
         self.writer.end();
         let _ = self.writer_thread.join();
+        let _ = self.checkpoints.join();
         if let Ok(failure) = failure {
             return Err(failure);
         }

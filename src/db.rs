@@ -6,6 +6,7 @@
 
 pub mod ballast;
 pub mod batches;
+pub mod checkpoints;
 pub mod claims;
 pub mod commits;
 pub mod fault;

@@ -12,20 +12,18 @@
 
 use crossbeam_channel::{Receiver, RecvTimeoutError, SendError, Sender};
 use rusqlite::{Connection, ErrorCode};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use super::checkpoints::{self, Checkpointer, Committed, Follow};
 use super::fault::{self, Damaged};
-use super::{ballast, is_locked, receipt};
+use super::{OpenError, ballast, is_locked, receipt};
 use crate::activity::{Activity, Doing, Role};
 use crate::config::Durability;
 
 /// Work in one transaction at most, so that nobody waits long for an answer.
 const GROUP: usize = 256;
-
-/// With `durability = "normal"`, the longest that committed work may be lost to a power cut.
-const SYNC_EVERY: Duration = Duration::from_secs(1);
 
 /// How long one try waits for another program's lock: short, for a try cannot be broken off when the process has to end.
 const LOCK_WAIT: Duration = Duration::from_millis(100);
@@ -57,6 +55,7 @@ pub enum WriteError {
 #[derive(Clone)]
 pub struct Writer {
     queue: Sender<Order>,
+    follow: Follow,
 }
 
 /// What the writer thread is told.
@@ -130,15 +129,25 @@ impl Writer {
     ) -> rusqlite::Result<(Writer, impl FnOnce() + Send + 'static)> {
         conn.busy_timeout(LOCK_WAIT)?;
         let (queue, orders) = crossbeam_channel::unbounded();
+        let (committed, follow) = checkpoints::book();
         let mut desk = Desk {
             database: PathBuf::from(conn.path().unwrap_or_default()),
             conn,
             durability,
             deadline,
             activity,
-            unsynced_since: None,
+            committed,
         };
-        Ok((Writer { queue }, move || desk.serve(&orders)))
+        let writer = Writer { queue, follow };
+        Ok((writer, move || desk.serve(&orders)))
+    }
+
+    /// What makes checkpoints beside this writer; it ends after the writer's thread. Without one, the writer syncs by itself.
+    ///
+    /// # Errors
+    /// When the database cannot be opened once more.
+    pub fn checkpointer(&self, database: &Path) -> Result<Checkpointer, OpenError> {
+        Checkpointer::new(database, self.follow.clone())
     }
 
     /// Does `work` in a transaction and returns its value after the commit. `work` runs again if the commit fails.
@@ -191,7 +200,7 @@ struct Desk {
     durability: Durability,
     deadline: Receiver<()>,
     activity: Arc<Activity>,
-    unsynced_since: Option<Instant>,
+    committed: Committed,
     database: PathBuf,
 }
 
@@ -200,14 +209,7 @@ impl Desk {
         let mut group: Vec<Box<dyn Task>> = Vec::with_capacity(GROUP);
         let mut ended = false;
         while !ended {
-            let first = match self.next_order(orders) {
-                Err(RecvTimeoutError::Timeout) => {
-                    self.sync_when_idle();
-                    continue;
-                }
-                Err(RecvTimeoutError::Disconnected) => break,
-                Ok(order) => order,
-            };
+            let Ok(first) = orders.recv() else { break };
             let orders = std::iter::once(first).chain(orders.try_iter().take(GROUP - 1));
             for order in orders {
                 match order {
@@ -219,18 +221,10 @@ impl Desk {
             self.commit_group(&mut group);
             self.note(Doing::Resting);
         }
-        self.sync_when_idle();
     }
 
     fn note(&self, doing: Doing) {
         self.activity.note(Role::Writer, doing);
-    }
-
-    fn next_order(&self, orders: &Receiver<Order>) -> Result<Order, RecvTimeoutError> {
-        match self.unsynced_since {
-            Some(since) => orders.recv_deadline(since + SYNC_EVERY),
-            None => orders.recv().map_err(|_| RecvTimeoutError::Disconnected),
-        }
     }
 
     /// Commits all of the group, or finds the one task that SQLite refuses and commits the others.
@@ -305,9 +299,8 @@ impl Desk {
     }
 
     fn commit(&mut self, group: &mut [Box<dyn Task>]) -> rusqlite::Result<()> {
-        let now = Instant::now();
-        let since = *self.unsynced_since.get_or_insert(now);
-        let sync_now = self.durability == Durability::Normal && now - since >= SYNC_EVERY;
+        let begun = Instant::now();
+        let sync_now = self.durability == Durability::Normal && self.committed.needs_sync();
         if sync_now {
             self.conn.pragma_update(None, "synchronous", "FULL")?;
         }
@@ -316,9 +309,8 @@ impl Desk {
             self.conn.pragma_update(None, "synchronous", "NORMAL")?;
         }
         done?;
-        if sync_now || self.durability == Durability::Full {
-            self.unsynced_since = None;
-        }
+        let is_synced = sync_now || self.durability == Durability::Full;
+        self.committed.note(begun, is_synced);
         Ok(())
     }
 
@@ -332,15 +324,5 @@ impl Desk {
             self.conn.execute_batch("ROLLBACK")?;
         }
         done
-    }
-
-    /// A checkpoint syncs the -wal, so what was committed last is safe although no further commit comes.
-    fn sync_when_idle(&mut self) {
-        self.unsynced_since = None;
-        if let Err(error) = super::checkpoint(&self.conn) {
-            log::debug!(
-                "The idle checkpoint failed and is tried again after the next commit. error={error}"
-            );
-        }
     }
 }
