@@ -8,7 +8,7 @@ use crossbeam_channel::{Receiver, Sender, select};
 use rusqlite::Connection;
 use std::path::PathBuf;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use crate::activity::{Activity, Doing, Role};
 use crate::batch::Claim;
@@ -23,6 +23,9 @@ use crate::time::Timestamp;
 
 /// Without a wake the planner looks this often all the same.
 const LOOK_EVERY: Duration = Duration::from_secs(1);
+
+/// The rest after a look for full batches, in times of what it took: with many short ones that linger it takes long.
+const REST: u32 = 20;
 
 /// What the planner works with.
 pub struct Planner {
@@ -54,10 +57,10 @@ impl Planner {
     pub fn run(&self) -> Result<(), WriteError> {
         let mut last_user = None;
         let mut first = Turn::Due;
-        let mut readable = true;
+        let mut looks = Looks::default();
         while !self.stop.requested() {
-            if !self.work_to_do(&mut readable)? {
-                self.rest();
+            if !self.work_to_do(&mut looks)? {
+                self.rest(looks.until_next());
                 continue;
             }
             let (claims, round) = self.turn(first, last_user)?;
@@ -68,7 +71,7 @@ impl Planner {
             let Some(round) = round else { continue };
             if idle && round == Round::default() {
                 // Somebody else was faster, or the work was deleted.
-                self.rest();
+                self.rest(LOOK_EVERY);
             }
             last_user = round.last_user;
         }
@@ -76,14 +79,18 @@ impl Planner {
     }
 
     /// A file that cannot be read now is read again at the next look, unless it is damaged; that is logged once.
-    fn work_to_do(&self, readable: &mut bool) -> Result<bool, WriteError> {
+    fn work_to_do(&self, looks: &mut Looks) -> Result<bool, WriteError> {
+        let cut = self.cut();
+        let full = looks.begin(cut);
         let look = || -> anyhow::Result<bool> {
             let conn = self.readers.get()?;
             let now = Timestamp::now();
-            Ok(batches::work_to_do(&conn, self.scope, self.cut(), now)?)
+            Ok(batches::work_to_do(&conn, self.scope, cut, full, now)?)
         };
+        let begun = Instant::now();
         let found = look();
-        let was_readable = std::mem::replace(readable, found.is_ok());
+        looks.end(full, begun.elapsed());
+        let was_readable = std::mem::replace(&mut looks.readable, found.is_ok());
         match &found {
             Err(error) => {
                 let damaged = |error| Damaged::confirmed(&self.database, error);
@@ -147,19 +154,62 @@ impl Planner {
         self.note(Doing::Reading);
     }
 
-    /// Waits for a reason to look again.
-    fn rest(&self) {
+    /// Waits for a reason to look again, at most so long.
+    fn rest(&self, time: Duration) {
         self.note(Doing::Dozing);
         select! {
             recv(self.wake) -> _ => {}
             recv(self.stop.channel()) -> _ => {}
-            default(LOOK_EVERY) => {}
+            default(time) => {}
         }
         self.note(Doing::Reading);
     }
 
     fn note(&self, doing: Doing) {
         self.activity.note(Role::Planner, doing);
+    }
+}
+
+/// The planner's looks at the file.
+struct Looks {
+    /// The last one succeeded.
+    readable: bool,
+    /// When full batches may be looked for again.
+    full_from: Instant,
+    /// The last look left them out.
+    left_out: bool,
+}
+
+impl Default for Looks {
+    fn default() -> Looks {
+        Looks {
+            readable: true,
+            full_from: Instant::now(),
+            left_out: false,
+        }
+    }
+}
+
+impl Looks {
+    /// Whether this look is for full batches too. Where nothing lingers, that costs nothing.
+    fn begin(&mut self, cut: Cut) -> bool {
+        self.left_out = !cut.linger.is_zero() && Instant::now() < self.full_from;
+        !self.left_out
+    }
+
+    fn end(&mut self, full: bool, took: Duration) {
+        if full {
+            self.full_from = Instant::now() + took * REST;
+        }
+    }
+
+    /// The longest time to the next look, when this one has found nothing.
+    fn until_next(&self) -> Duration {
+        let rest = self.full_from.saturating_duration_since(Instant::now());
+        match self.left_out {
+            true => rest.min(LOOK_EVERY),
+            false => LOOK_EVERY,
+        }
     }
 }
 
@@ -175,5 +225,37 @@ fn plan(
     match (round.last_user, last_user) {
         (None, Some(_)) => batches::plan(conn, scope, cut, None, now),
         _ => Ok(round),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn cut(linger: Duration) -> Cut {
+        Cut {
+            batch_size: 10,
+            linger,
+        }
+    }
+
+    #[test]
+    fn a_look_for_full_batches_that_took_long_is_not_repeated_soon_and_not_forgotten() {
+        let lingering = cut(Duration::from_secs(3600));
+        let mut looks = Looks::default();
+        assert!(looks.begin(lingering));
+        looks.end(true, Duration::from_millis(20));
+        assert_eq!(looks.until_next(), LOOK_EVERY);
+        assert!(!looks.begin(lingering), "a moment later");
+        looks.end(false, Duration::ZERO);
+        assert!(looks.until_next() <= Duration::from_millis(400));
+        assert!(looks.begin(cut(Duration::ZERO)), "nothing lingers");
+    }
+
+    #[test]
+    fn a_look_for_full_batches_that_was_quick_is_soon_repeated() {
+        let mut looks = Looks::default();
+        looks.end(true, Duration::ZERO);
+        assert!(looks.begin(cut(Duration::from_secs(3600))));
     }
 }
