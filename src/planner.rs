@@ -21,8 +21,12 @@ use crate::settings::Current;
 use crate::stop::Stop;
 use crate::time::Timestamp;
 
-/// Without a wake the planner looks this often all the same.
+/// Without a wake the planner looks this often all the same, where time alone may bring something: a batch that has lingered,
+/// a file that can be read again.
 const LOOK_EVERY: Duration = Duration::from_secs(1);
+
+/// And this often where it cannot: the watcher wakes it within a second of a commit, and the timer when a batch is due.
+const LOOK_SELDOM: Duration = Duration::from_secs(5);
 
 /// The rest after a look for full batches, in times of what it took: with many short ones that linger it takes long.
 const REST: u32 = 20;
@@ -60,7 +64,7 @@ impl Planner {
         let mut looks = Looks::default();
         while !self.stop.requested() {
             if !self.work_to_do(&mut looks)? {
-                self.rest(looks.until_next());
+                self.rest(looks.until_next(self.cut()));
                 continue;
             }
             let (claims, round) = self.turn(first, last_user)?;
@@ -204,10 +208,12 @@ impl Looks {
     }
 
     /// The longest time to the next look, when this one has found nothing.
-    fn until_next(&self) -> Duration {
-        let rest = self.full_from.saturating_duration_since(Instant::now());
+    fn until_next(&self, cut: Cut) -> Duration {
+        if cut.linger.is_zero() && self.readable {
+            return LOOK_SELDOM;
+        }
         match self.left_out {
-            true => rest.min(LOOK_EVERY),
+            true => LOOK_EVERY.min(self.full_from.saturating_duration_since(Instant::now())),
             false => LOOK_EVERY,
         }
     }
@@ -245,10 +251,10 @@ mod tests {
         let mut looks = Looks::default();
         assert!(looks.begin(lingering));
         looks.end(true, Duration::from_millis(20));
-        assert_eq!(looks.until_next(), LOOK_EVERY);
+        assert_eq!(looks.until_next(lingering), LOOK_EVERY);
         assert!(!looks.begin(lingering), "a moment later");
         looks.end(false, Duration::ZERO);
-        assert!(looks.until_next() <= Duration::from_millis(400));
+        assert!(looks.until_next(lingering) <= Duration::from_millis(400));
         assert!(looks.begin(cut(Duration::ZERO)), "nothing lingers");
     }
 

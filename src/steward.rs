@@ -21,8 +21,11 @@ use crate::text;
 use crate::time::Timestamp;
 use crate::wake::Waker;
 
-/// Without a wake the steward looks this often all the same.
-const LOOK_EVERY: Duration = Duration::from_secs(1);
+/// Without a wake the steward looks this often all the same. The watcher wakes it within a second of a commit.
+const LOOK_EVERY: Duration = Duration::from_secs(5);
+
+/// How long all has to be quiet before records that go back to waiting are told of.
+const QUIET: Duration = Duration::from_secs(1);
 
 /// What the steward works with.
 pub struct Steward {
@@ -69,6 +72,8 @@ impl Steward {
             self.watch_again()?;
             self.answer_commands()?;
             self.activity.note(Role::Steward, Doing::Dozing);
+            let has_to_tell = self.revived.is_some_and(|records| records > 0);
+            let pause = if has_to_tell { QUIET } else { LOOK_EVERY };
             select! {
                 recv(self.changes) -> change => {
                     if let Ok(change) = change {
@@ -77,7 +82,7 @@ impl Steward {
                 }
                 recv(self.wake) -> _ => {}
                 recv(self.stop.channel()) -> _ => return Ok(()),
-                default(LOOK_EVERY) => self.tell_revived(),
+                default(pause) => self.tell_revived(),
             }
         }
     }

@@ -3,7 +3,8 @@
 //! Once a second it also looks whether the place of the file still allows sending, and closes the gate while it does not.
 //!
 //! It only ever says "look again": whether there is work is for the planner to read from the file. It watches the -wal
-//! with inotify, and looks once a second all the same, so that a lost event costs a second and not a record.
+//! with inotify, and looks once a second all the same, so that a lost event costs a second and not a record. A look asks
+//! SQLite whether anybody has committed, which is much cheaper than to wake somebody in vain.
 
 use crossbeam_channel::{Receiver, Sender};
 use rustix::event::{PollFd, PollFlags, Timespec};
