@@ -74,6 +74,7 @@ pub struct Daemon {
     shared: Arc<Shared>,
     writer: Writer,
     writer_thread: JoinHandle<()>,
+    checkpoints: JoinHandle<()>,
     helpers: Vec<JoinHandle<()>>,
     workers: Vec<JoinHandle<()>>,
     workers_done: Receiver<()>,
@@ -106,6 +107,7 @@ impl Daemon {
         let metrics = Arc::new(Metrics::default());
         let durability = config.database.durability;
         let (writer, write) = Writer::new(file.conn, durability, deadline, activity.clone())?;
+        let checkpointer = writer.checkpointer(&config.database.path)?;
         let (stop_source, stop) = Stop::new();
         let (rescheduled, reschedules) = bounded(1);
         let (queue, claims) = bounded(config.workers.queue as usize);
@@ -150,7 +152,7 @@ impl Daemon {
             activity: activity.clone(),
             stop: stop.clone(),
         };
-        let watcher = Watcher::new(&config.database.path, watcher_end, gate.clone());
+        let watcher = Watcher::new(&config.database.path, watcher_end, gate.clone())?;
         let steward = Steward {
             readers: readers.clone(),
             writer: writer.clone(),
@@ -160,6 +162,7 @@ impl Daemon {
             planner: planner_waker.clone(),
             logged: file.sign,
             revived: Some(0),
+            watched_at: None,
             settings,
             activity,
             metrics,
@@ -178,13 +181,17 @@ impl Daemon {
             write();
             Ok(())
         })?;
+        let checkpoints = crew.spawn("checkpoints", || {
+            checkpointer.run();
+            Ok(())
+        })?;
         let (workers, workers_done) = crew.spawn_workers(workers, &shared, &claims)?;
         let helpers = vec![
             crew.spawn("steward", move || Ok(steward.run()?))?,
             crew.spawn("timer", move || Ok(timer.run()?))?,
             crew.spawn("retention", move || Ok(pruner.run()?))?,
             crew.spawn("watcher", move || {
-                watcher.run(&stop, &[planner_waker, steward_waker]);
+                watcher.run(&stop, &planner_waker, &steward_waker);
                 Ok(())
             })?,
             // The last one, so that nothing is sent when a thread cannot be had.
@@ -195,6 +202,7 @@ impl Daemon {
             shared,
             writer,
             writer_thread,
+            checkpoints,
             helpers,
             workers,
             workers_done,
@@ -285,6 +293,7 @@ impl Daemon {
         let failure = self.failures.try_recv();
         self.writer.end();
         let _ = self.writer_thread.join();
+        let _ = self.checkpoints.join();
         if let Ok(failure) = failure {
             return Err(failure);
         }

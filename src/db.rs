@@ -6,7 +6,9 @@
 
 pub mod ballast;
 pub mod batches;
+pub mod checkpoints;
 pub mod claims;
+pub mod commits;
 pub mod fault;
 pub mod glance;
 pub mod holders;
@@ -251,12 +253,16 @@ pub fn open_writer(
 /// # Errors
 /// When there is no such file, or it cannot be read.
 pub fn open_reader(path: &Path, wait: Duration) -> Result<Connection, OpenError> {
-    let conn = open(path, OpenFlags::SQLITE_OPEN_READ_ONLY, wait)?;
+    let conn = open_read_only(path, wait)?;
     // 128 KiB of cache reads as fast as SQLite's default of 2 MB here, and there may be a dozen readers.
     let pragmas = "PRAGMA query_only = ON; PRAGMA cache_size = -128;";
     conn.execute_batch(pragmas)
         .map_err(|e| OpenError::of(path, e))?;
     Ok(conn)
+}
+
+fn open_read_only(path: &Path, wait: Duration) -> Result<Connection, OpenError> {
+    open(path, OpenFlags::SQLITE_OPEN_READ_ONLY, wait)
 }
 
 /// A reader for the commands that only look: refuses what is not a ferryd file of this version.
@@ -287,6 +293,7 @@ fn open(path: &Path, mode: OpenFlags, wait: Duration) -> Result<Connection, Open
         .map_err(|e| OpenError::of(path, e))?;
     conn.busy_timeout(wait)
         .and_then(|()| keep_wal(&conn))
+        .and_then(|()| keep_statements(&conn))
         .map_err(|e| OpenError::of(path, e))?;
     conn.set_prepared_statement_cache_capacity(64);
     Ok(conn)
@@ -296,6 +303,13 @@ fn open(path: &Path, mode: OpenFlags, wait: Duration) -> Result<Connection, Open
 /// the directory can then read a stopped database.
 fn keep_wal(conn: &Connection) -> rusqlite::Result<()> {
     conn.set_db_config(DbConfig::SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, true)?;
+    Ok(())
+}
+
+/// A prepared statement stays as it is. Without this, SQLite prepares one with a LIMIT anew whenever the limit is bound, in
+/// case that another plan suits it better, which costs more than most of them.
+fn keep_statements(conn: &Connection) -> rusqlite::Result<()> {
+    conn.set_db_config(DbConfig::SQLITE_DBCONFIG_ENABLE_QPSG, true)?;
     Ok(())
 }
 

@@ -8,8 +8,8 @@ use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 /// Descriptors of a reader: the database and its -wal.
 const OF_A_READER: u64 = 2;
 
-/// All others that the process has open (standard streams, the lock, the writer, the -shm, pipes, inotify: 12 were
-/// counted), and some for a name lookup or the system's certificates.
+/// All others that the process has open (standard streams, the lock, the writer, checkpoints, the watcher, the -shm, pipes,
+/// inotify: 16 were counted), and some for a name lookup or the system's certificates.
 const OF_THE_REST: u64 = 20;
 
 /// The status listener: its socket, its readers and its connections, one of them on the way.

@@ -5,9 +5,10 @@
 //! queue holds it back; it waits for room there, and it never drops a batch.
 
 use crossbeam_channel::{Receiver, Sender, select};
+use rusqlite::Connection;
 use std::path::PathBuf;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use crate::activity::{Activity, Doing, Role};
 use crate::batch::Claim;
@@ -20,8 +21,15 @@ use crate::settings::Current;
 use crate::stop::Stop;
 use crate::time::Timestamp;
 
-/// Without a wake the planner looks this often all the same.
+/// Without a wake the planner looks this often all the same, where time alone may bring something: a batch that has lingered,
+/// a file that can be read again.
 const LOOK_EVERY: Duration = Duration::from_secs(1);
+
+/// And this often where it cannot: the watcher wakes it within a second of a commit, and the timer when a batch is due.
+const LOOK_SELDOM: Duration = Duration::from_secs(5);
+
+/// The rest after a look for full batches, in times of what it took: with many short ones that linger it takes long.
+const REST: u32 = 20;
 
 /// What the planner works with.
 pub struct Planner {
@@ -53,24 +61,21 @@ impl Planner {
     pub fn run(&self) -> Result<(), WriteError> {
         let mut last_user = None;
         let mut first = Turn::Due;
-        let mut readable = true;
+        let mut looks = Looks::default();
         while !self.stop.requested() {
-            if !self.work_to_do(&mut readable)? {
-                self.rest();
+            if !self.work_to_do(&mut looks)? {
+                self.rest(looks.until_next(self.cut()));
                 continue;
             }
-            let claimed = self.claim(first)?;
+            let (claims, round) = self.turn(first, last_user)?;
             // The queue has room for one batch at most times: then the kinds take turns from claim to claim.
             first = first.other();
-            let idle = claimed.claims.is_empty();
-            self.hand_over(claimed.claims);
-            if !claimed.none_pending {
-                continue;
-            }
-            let round = self.plan(last_user)?;
+            let idle = claims.is_empty();
+            self.hand_over(claims);
+            let Some(round) = round else { continue };
             if idle && round == Round::default() {
                 // Somebody else was faster, or the work was deleted.
-                self.rest();
+                self.rest(LOOK_EVERY);
             }
             last_user = round.last_user;
         }
@@ -78,14 +83,18 @@ impl Planner {
     }
 
     /// A file that cannot be read now is read again at the next look, unless it is damaged; that is logged once.
-    fn work_to_do(&self, readable: &mut bool) -> Result<bool, WriteError> {
+    fn work_to_do(&self, looks: &mut Looks) -> Result<bool, WriteError> {
+        let cut = self.cut();
+        let full = looks.begin(cut);
         let look = || -> anyhow::Result<bool> {
             let conn = self.readers.get()?;
             let now = Timestamp::now();
-            Ok(batches::work_to_do(&conn, self.scope, self.cut(), now)?)
+            Ok(batches::work_to_do(&conn, self.scope, cut, full, now)?)
         };
+        let begun = Instant::now();
         let found = look();
-        let was_readable = std::mem::replace(readable, found.is_ok());
+        looks.end(full, begun.elapsed());
+        let was_readable = std::mem::replace(&mut looks.readable, found.is_ok());
         match &found {
             Err(error) => {
                 let damaged = |error| Damaged::confirmed(&self.database, error);
@@ -109,11 +118,31 @@ impl Planner {
         self.settings.get().cut
     }
 
-    fn claim(&self, first: Turn) -> Result<Claimed, WriteError> {
+    /// Claims what is there for the room in the queue. When no batch is PENDING, the next users are planned, and what comes
+    /// of it is claimed too: all in one transaction, for a record that comes alone waits for each.
+    fn turn(
+        &self,
+        first: Turn,
+        last_user: Option<i64>,
+    ) -> Result<(Vec<Claim>, Option<Round>), WriteError> {
         let room = self.queue.capacity().unwrap_or(1) - self.queue.len();
-        let scope = self.scope;
-        self.writer
-            .call(move |conn| claims::claim(conn, scope, room.max(1), first, Timestamp::now()))
+        let (room, scope, cut) = (room.max(1), self.scope, self.cut());
+        self.writer.call(move |conn| {
+            let now = Timestamp::now();
+            let Claimed {
+                mut claims,
+                none_pending,
+            } = claims::claim(conn, scope, room, first, now)?;
+            if !none_pending {
+                return Ok((claims, None));
+            }
+            let round = plan(conn, scope, cut, last_user, now)?;
+            let left = room - claims.len();
+            if round.batches > 0 && left > 0 {
+                claims.extend(claims::claim(conn, scope, left, Turn::Pending, now)?.claims);
+            }
+            Ok((claims, Some(round)))
+        })
     }
 
     fn hand_over(&self, claims: Vec<Claim>) {
@@ -129,31 +158,110 @@ impl Planner {
         self.note(Doing::Reading);
     }
 
-    /// A turn for the users behind `last_user`, or for the first ones when nobody is there.
-    fn plan(&self, last_user: Option<i64>) -> Result<Round, WriteError> {
-        let (scope, cut) = (self.scope, self.cut());
-        self.writer.call(move |conn| {
-            let now = Timestamp::now();
-            let round = batches::plan(conn, scope, cut, last_user, now)?;
-            match (round.last_user, last_user) {
-                (None, Some(_)) => batches::plan(conn, scope, cut, None, now),
-                _ => Ok(round),
-            }
-        })
-    }
-
-    /// Waits for a reason to look again.
-    fn rest(&self) {
+    /// Waits for a reason to look again, at most so long.
+    fn rest(&self, time: Duration) {
         self.note(Doing::Dozing);
         select! {
             recv(self.wake) -> _ => {}
             recv(self.stop.channel()) -> _ => {}
-            default(LOOK_EVERY) => {}
+            default(time) => {}
         }
         self.note(Doing::Reading);
     }
 
     fn note(&self, doing: Doing) {
         self.activity.note(Role::Planner, doing);
+    }
+}
+
+/// The planner's looks at the file.
+struct Looks {
+    /// The last one succeeded.
+    readable: bool,
+    /// When full batches may be looked for again.
+    full_from: Instant,
+    /// The last look left them out.
+    left_out: bool,
+}
+
+impl Default for Looks {
+    fn default() -> Looks {
+        Looks {
+            readable: true,
+            full_from: Instant::now(),
+            left_out: false,
+        }
+    }
+}
+
+impl Looks {
+    /// Whether this look is for full batches too. Where nothing lingers, that costs nothing.
+    fn begin(&mut self, cut: Cut) -> bool {
+        self.left_out = !cut.linger.is_zero() && Instant::now() < self.full_from;
+        !self.left_out
+    }
+
+    fn end(&mut self, full: bool, took: Duration) {
+        if full {
+            self.full_from = Instant::now() + took * REST;
+        }
+    }
+
+    /// The longest time to the next look, when this one has found nothing.
+    fn until_next(&self, cut: Cut) -> Duration {
+        if cut.linger.is_zero() && self.readable {
+            return LOOK_SELDOM;
+        }
+        match self.left_out {
+            true => LOOK_EVERY.min(self.full_from.saturating_duration_since(Instant::now())),
+            false => LOOK_EVERY,
+        }
+    }
+}
+
+/// A turn for the users behind `last_user`, or for the first ones when nobody is there.
+fn plan(
+    conn: &Connection,
+    scope: Scope,
+    cut: Cut,
+    last_user: Option<i64>,
+    now: Timestamp,
+) -> rusqlite::Result<Round> {
+    let round = batches::plan(conn, scope, cut, last_user, now)?;
+    match (round.last_user, last_user) {
+        (None, Some(_)) => batches::plan(conn, scope, cut, None, now),
+        _ => Ok(round),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn cut(linger: Duration) -> Cut {
+        Cut {
+            batch_size: 10,
+            linger,
+        }
+    }
+
+    #[test]
+    fn a_look_for_full_batches_that_took_long_is_not_repeated_soon_and_not_forgotten() {
+        let lingering = cut(Duration::from_secs(3600));
+        let mut looks = Looks::default();
+        assert!(looks.begin(lingering));
+        looks.end(true, Duration::from_millis(20));
+        assert_eq!(looks.until_next(lingering), LOOK_EVERY);
+        assert!(!looks.begin(lingering), "a moment later");
+        looks.end(false, Duration::ZERO);
+        assert!(looks.until_next(lingering) <= Duration::from_millis(400));
+        assert!(looks.begin(cut(Duration::ZERO)), "nothing lingers");
+    }
+
+    #[test]
+    fn a_look_for_full_batches_that_was_quick_is_soon_repeated() {
+        let mut looks = Looks::default();
+        looks.end(true, Duration::ZERO);
+        assert!(looks.begin(cut(Duration::from_secs(3600))));
     }
 }

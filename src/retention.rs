@@ -21,8 +21,11 @@ use crate::time::Timestamp;
 /// Longest time from one run to the next. A short `retention.older_than` is looked after more often: ten times in that time.
 const RUN_EVERY: Duration = Duration::from_secs(3600);
 
-/// A reload may change the settings: they are looked at this often.
+/// How often it is looked whether a run is due.
 const LOOK_EVERY: Duration = Duration::from_secs(1);
+
+/// How often it is looked whether a reload has brought `retention.older_than`: an idle daemon should sleep.
+const LOOK_SELDOM: Duration = Duration::from_secs(5);
 
 /// Rest after a step, in times of what it took.
 const REST: u32 = 9;
@@ -76,7 +79,11 @@ impl Pruner {
                     last_run = Some(Instant::now());
                 }
             }
-            if self.stop.wait(LOOK_EVERY) {
+            let pause = match retention.older_than {
+                Some(_) => LOOK_EVERY,
+                None => LOOK_SELDOM,
+            };
+            if self.stop.wait(pause) {
                 return Ok(());
             }
         }

@@ -21,8 +21,11 @@ use crate::text;
 use crate::time::Timestamp;
 use crate::wake::Waker;
 
-/// Without a wake the steward looks this often all the same.
-const LOOK_EVERY: Duration = Duration::from_secs(1);
+/// Without a wake the steward looks this often all the same. The watcher wakes it within a second of a commit.
+const LOOK_EVERY: Duration = Duration::from_secs(5);
+
+/// How long all has to be quiet before records that go back to waiting are told of.
+const QUIET: Duration = Duration::from_secs(1);
 
 /// What the steward works with.
 pub struct Steward {
@@ -45,6 +48,8 @@ pub struct Steward {
     /// Records that went back to waiting at the closing, until the log has told it; `None` from then on until the gate
     /// opens, for each probe that is refused brings one more.
     pub revived: Option<usize>,
+    /// How often the schema had changed when `user_record` was last seen to have ferryd's triggers.
+    pub watched_at: Option<i32>,
     /// Counts how often the gate closes.
     pub metrics: Arc<Metrics>,
     /// What it does.
@@ -67,6 +72,8 @@ impl Steward {
             self.watch_again()?;
             self.answer_commands()?;
             self.activity.note(Role::Steward, Doing::Dozing);
+            let has_to_tell = self.revived.is_some_and(|records| records > 0);
+            let pause = if has_to_tell { QUIET } else { LOOK_EVERY };
             select! {
                 recv(self.changes) -> change => {
                     if let Ok(change) = change {
@@ -75,15 +82,14 @@ impl Steward {
                 }
                 recv(self.wake) -> _ => {}
                 recv(self.stop.channel()) -> _ => return Ok(()),
-                default(LOOK_EVERY) => self.tell_revived(),
+                default(pause) => self.tell_revived(),
             }
         }
     }
 
     /// The owner may have made `user_record` anew while the daemon runs.
-    fn watch_again(&self) -> Result<(), WriteError> {
-        let look = || anyhow::Ok(schema::is_watched(&*self.readers.get()?)?);
-        if look().unwrap_or(true) {
+    fn watch_again(&mut self) -> Result<(), WriteError> {
+        if self.is_watched().unwrap_or(true) {
             return Ok(());
         }
         match self.writer.call(schema::watch_again) {
@@ -91,6 +97,18 @@ impl Steward {
             Err(WriteError::Refused(_)) => Ok(()),
             done => done,
         }
+    }
+
+    /// Reading the schema is for when it has changed.
+    fn is_watched(&mut self) -> anyhow::Result<bool> {
+        let conn = self.readers.get()?;
+        let number = schema::number_of_changes(&conn)?;
+        if self.watched_at == Some(number) {
+            return Ok(true);
+        }
+        let is_watched = schema::is_watched(&conn)?;
+        self.watched_at = is_watched.then_some(number);
+        Ok(is_watched)
     }
 
     fn answer_commands(&self) -> Result<(), WriteError> {

@@ -18,8 +18,11 @@ use crate::stop::Stop;
 use crate::time::Timestamp;
 use crate::wake::Waker;
 
-/// The clock may be set while the timer sleeps: it looks again at least this often.
+/// The clock may be set while batches wait for their time: the timer looks again at least this often.
 const LOOK_EVERY: Duration = Duration::from_secs(1);
+
+/// And this often while none waits: an idle daemon should sleep.
+const LOOK_SELDOM: Duration = Duration::from_secs(5);
 
 /// Clocks are always set a little, and that delays nothing.
 const SMALL_STEP: Duration = Duration::from_secs(1);
@@ -61,12 +64,16 @@ impl Timer {
             if step >= SMALL_STEP {
                 self.follow_clock(now, step)?;
             }
-            let sleep = self.until_next_due(now)?.min(LOOK_EVERY);
+            let due = self.until_next_due(now)?;
+            let sleep = due.map_or(LOOK_SELDOM, |due| due.min(LOOK_EVERY));
             self.activity.note(Role::Timer, Doing::Dozing);
             select! {
                 recv(self.stop.channel()) -> _ => return Ok(()),
                 recv(self.rescheduled) -> _ => {}
-                default(sleep) => self.planner.wake(),
+                // The clock may have been set forward too.
+                default(sleep) => if due.is_some() {
+                    self.planner.wake();
+                },
             }
         }
     }
@@ -82,14 +89,15 @@ impl Timer {
         Ok(())
     }
 
-    fn until_next_due(&self, now: Timestamp) -> Result<Duration, WriteError> {
+    /// Nothing when no batch waits for its time.
+    fn until_next_due(&self, now: Timestamp) -> Result<Option<Duration>, WriteError> {
         let look = || anyhow::Ok(claims::next_due(&*self.readers.get()?, now)?);
         let (first, last) = match look() {
             Ok(Some(due)) => due,
-            Ok(None) => return Ok(LOOK_EVERY),
+            Ok(None) => return Ok(None),
             Err(error) => {
                 log::debug!("The next due time cannot be read; trying again. error={error:#}");
-                return Ok(LOOK_EVERY);
+                return Ok(Some(LOOK_EVERY));
             }
         };
         let longest_delay = self.settings.get().policy.max_interval;
@@ -104,6 +112,6 @@ impl Timer {
             );
             self.planner.wake();
         }
-        Ok(first.after(now))
+        Ok(Some(first.after(now)))
     }
 }

@@ -42,7 +42,8 @@ impl Cut {
     }
 }
 
-/// Whether there is something to claim or to plan. Takes no lock: an idle daemon is in nobody's way.
+/// Whether there is something to claim or to plan; full batches are looked for only if `full`, for that may take long.
+/// Takes no lock: an idle daemon is in nobody's way.
 ///
 /// # Errors
 /// SQLite's.
@@ -50,6 +51,7 @@ pub fn work_to_do(
     conn: &Connection,
     scope: Scope,
     cut: Cut,
+    full: bool,
     now: Timestamp,
 ) -> rusqlite::Result<bool> {
     let due = scope.due_by.unwrap_or(now).to_string();
@@ -59,6 +61,7 @@ pub fn work_to_do(
                 ":user": scope.user,
                 ":due": due,
                 ":future": future(now),
+                ":full": full,
                 ":batch_size": cut.batch_size,
                 ":ripe_before": cut.ripe_before(now),
             },

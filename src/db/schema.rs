@@ -97,6 +97,14 @@ pub fn version_of(conn: &Connection) -> rusqlite::Result<i32> {
     pragma(conn, "user_version")
 }
 
+/// A number that changes with each change of the schema, by whomever: `PRAGMA schema_version`.
+///
+/// # Errors
+/// SQLite's.
+pub fn number_of_changes(conn: &Connection) -> rusqlite::Result<i32> {
+    pragma(conn, "schema_version")
+}
+
 /// Refuses a file that `migrate` has yet to bring to this version, for those who read more than the views.
 ///
 /// # Errors

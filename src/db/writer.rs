@@ -7,12 +7,15 @@
 
 use crossbeam_channel::Receiver;
 use rusqlite::Connection;
+use std::path::Path;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use self::desk::Desk;
-use self::office::{Job, Office};
+use self::office::Office;
 use self::task::Work;
+use super::OpenError;
+use super::checkpoints::{self, Checkpointer, Follow};
 use super::fault::Damaged;
 use crate::activity::Activity;
 use crate::config::Durability;
@@ -45,6 +48,7 @@ pub enum WriteError {
 #[derive(Clone)]
 pub struct Writer {
     office: Arc<Office>,
+    follow: Follow,
 }
 
 impl Writer {
@@ -59,11 +63,21 @@ impl Writer {
         deadline: Receiver<()>,
         activity: Arc<Activity>,
     ) -> rusqlite::Result<(Writer, impl FnOnce() + Send + 'static)> {
-        let desk = Desk::new(conn, durability, deadline, activity)?;
+        let (committed, follow) = checkpoints::book();
+        let desk = Desk::new(conn, durability, deadline, activity, committed)?;
         let writer = Writer {
             office: Arc::new(Office::new(desk)),
+            follow,
         };
         Ok((writer.clone(), move || writer.serve()))
+    }
+
+    /// What makes checkpoints beside this writer; it ends after it. Without one, the writer syncs by itself.
+    ///
+    /// # Errors
+    /// When the database cannot be opened once more.
+    pub fn checkpointer(&self, database: &Path) -> Result<Checkpointer, OpenError> {
+        Checkpointer::new(database, self.follow.clone())
     }
 
     /// Does `work` in a transaction and returns its value after the commit. `work` runs again if the commit fails.
@@ -118,19 +132,13 @@ impl Writer {
 
     /// The writer's thread.
     fn serve(&self) {
-        while let Some(job) = self.office.await_job() {
-            match job {
-                Job::Commit(round) => {
-                    std::thread::sleep(LINGER);
-                    // Somebody who waits may have come to it.
-                    if self.office.is_left(round) {
-                        self.office.commit();
-                    }
-                }
-                Job::Sync => self.office.sync(),
+        while let Some(round) = self.office.await_work() {
+            std::thread::sleep(LINGER);
+            // Somebody who waits may have come to it.
+            if self.office.is_left(round) {
+                self.office.commit();
             }
         }
-        self.office.sync();
     }
 }
 

@@ -19,11 +19,9 @@ use super::WriteError;
 use super::task::{Group, Task};
 use crate::activity::{Activity, Doing, Role};
 use crate::config::Durability;
+use crate::db::checkpoints::Committed;
 use crate::db::fault::{self, Damaged};
 use crate::db::{ballast, checkpoint, is_locked};
-
-/// With `durability = "normal"`, the longest that committed work may be lost to a power cut.
-const SYNC_EVERY: Duration = Duration::from_secs(1);
 
 /// How long one try waits for another program's lock: short, for a try cannot be broken off when the process has to end.
 const LOCK_WAIT: Duration = Duration::from_millis(100);
@@ -40,7 +38,7 @@ pub(super) struct Desk {
     durability: Durability,
     deadline: Receiver<()>,
     activity: Arc<Activity>,
-    unsynced_since: Option<Instant>,
+    committed: Committed,
     database: PathBuf,
 }
 
@@ -50,6 +48,7 @@ impl Desk {
         durability: Durability,
         deadline: Receiver<()>,
         activity: Arc<Activity>,
+        committed: Committed,
     ) -> rusqlite::Result<Desk> {
         conn.busy_timeout(LOCK_WAIT)?;
         Ok(Desk {
@@ -58,7 +57,7 @@ impl Desk {
             durability,
             deadline,
             activity,
-            unsynced_since: None,
+            committed,
         })
     }
 
@@ -70,11 +69,6 @@ impl Desk {
         self.note(Doing::Recording);
         self.commit_group(group);
         self.note(Doing::Resting);
-    }
-
-    /// When what was committed has to be safe from a power cut; nothing when it is.
-    pub(super) fn sync_due(&self) -> Option<Instant> {
-        Some(self.unsynced_since? + SYNC_EVERY)
     }
 
     fn note(&self, doing: Doing) {
@@ -150,9 +144,8 @@ impl Desk {
     }
 
     fn commit(&mut self, group: &mut [Box<dyn Task>]) -> rusqlite::Result<()> {
-        let now = Instant::now();
-        let since = *self.unsynced_since.get_or_insert(now);
-        let sync_now = self.durability == Durability::Normal && now - since >= SYNC_EVERY;
+        let begun = Instant::now();
+        let sync_now = self.durability == Durability::Normal && self.committed.needs_sync();
         if sync_now {
             self.conn.pragma_update(None, "synchronous", "FULL")?;
         }
@@ -161,9 +154,8 @@ impl Desk {
             self.conn.pragma_update(None, "synchronous", "NORMAL")?;
         }
         done?;
-        if sync_now || self.durability == Durability::Full {
-            self.unsynced_since = None;
-        }
+        let is_synced = sync_now || self.durability == Durability::Full;
+        self.committed.note(begun, is_synced);
         Ok(())
     }
 
@@ -177,15 +169,5 @@ impl Desk {
             self.conn.execute_batch("ROLLBACK")?;
         }
         done
-    }
-
-    /// A checkpoint syncs the -wal, so what was committed last is safe although no further commit comes.
-    pub(super) fn sync(&mut self) {
-        self.unsynced_since = None;
-        if let Err(error) = checkpoint(&self.conn) {
-            log::debug!(
-                "The idle checkpoint failed and is tried again after the next commit. error={error}"
-            );
-        }
     }
 }

@@ -3,7 +3,6 @@
 //! Must never happen here: work that is done, or answered, under the lock of the tray.
 
 use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
-use std::time::{Duration, Instant};
 
 use super::desk::Desk;
 use super::task::{Group, Task};
@@ -11,7 +10,7 @@ use super::task::{Group, Task};
 /// See the module's text.
 pub(super) struct Office {
     tray: Mutex<Tray>,
-    /// Tells the writer's thread that there is a job.
+    /// Tells the writer's thread that there is work, or no more comes.
     came: Condvar,
     /// Tells others that the desk was left.
     left: Condvar,
@@ -24,9 +23,7 @@ struct Tray {
     begun: u64,
     /// Rounds whose work is answered.
     done: u64,
-    /// When what was committed has to be safe from a power cut.
-    sync_due: Option<Instant>,
-    /// The writer's thread waits for a job.
+    /// The writer's thread waits for work.
     is_awaited: bool,
     /// Threads that wait for the desk.
     waiting: usize,
@@ -35,25 +32,17 @@ struct Tray {
 }
 
 enum Place {
-    Free(Desk),
+    Free(Box<Desk>),
     Taken,
-    /// A thread panicked there: nobody knows how far its work is.
-    Lost,
-}
-
-/// What the writer's thread has to do.
-#[derive(Debug, PartialEq, Eq)]
-pub(super) enum Job {
-    /// There is work, for this round.
-    Commit(u64),
-    Sync,
+    /// The office is closed.
+    Gone,
 }
 
 /// A thread at the desk.
 struct Seat<'a> {
     office: &'a Office,
     /// `None` once it was left.
-    desk: Option<Desk>,
+    desk: Option<Box<Desk>>,
 }
 
 impl Office {
@@ -61,10 +50,9 @@ impl Office {
         Office {
             tray: Mutex::new(Tray {
                 work: Vec::new(),
-                desk: Place::Free(desk),
+                desk: Place::Free(Box::new(desk)),
                 begun: 0,
                 done: 0,
-                sync_due: None,
                 is_awaited: false,
                 waiting: 0,
                 is_closed: false,
@@ -100,58 +88,37 @@ impl Office {
         }
     }
 
-    /// Makes safe from a power cut what was committed.
-    pub(super) fn sync(&self) {
-        if let Some((mut seat, group)) = self.sit_down(|_| false) {
-            seat.work(|desk| {
-                desk.serve(group);
-                desk.sync();
-            });
-        }
-    }
-
     /// Whether the work of a round is still in the tray.
     pub(super) fn is_left(&self, round: u64) -> bool {
         self.lock().begun < round
     }
 
-    /// The next job of the writer's thread; nothing when it has to end.
-    pub(super) fn await_job(&self) -> Option<Job> {
+    /// Waits for work that nobody has called for yet, and returns the round that it belongs to; nothing when no more comes.
+    pub(super) fn await_work(&self) -> Option<u64> {
         let mut tray = self.lock();
-        loop {
-            if tray.is_closed {
-                return None;
-            }
-            if !tray.work.is_empty() {
-                return Some(Job::Commit(tray.round()));
-            }
-            let now = Instant::now();
-            let left = tray.sync_due.map(|due| due.saturating_duration_since(now));
-            if left == Some(Duration::ZERO) {
-                return Some(Job::Sync);
-            }
+        while tray.work.is_empty() && !tray.is_closed {
             tray.is_awaited = true;
-            tray = match left {
-                None => wait(&self.came, tray),
-                Some(left) => {
-                    let waited = self.came.wait_timeout(tray, left);
-                    waited.unwrap_or_else(PoisonError::into_inner).0
-                }
-            };
-            tray.is_awaited = false;
+            tray = wait(&self.came, tray);
         }
+        (!tray.is_closed).then(|| tray.round())
     }
 
-    /// Takes no more work; what is in the tray is answered with [`super::WriteError::Ended`].
+    /// Takes no more work, and gives the desk up. What is in the tray is answered with [`super::WriteError::Ended`].
     pub(super) fn close(&self) {
         let mut tray = self.lock();
         tray.is_closed = true;
         let work = std::mem::take(&mut tray.work);
+        let desk = match tray.desk {
+            // Whoever is there gives it up.
+            Place::Taken => Place::Taken,
+            Place::Free(_) | Place::Gone => std::mem::replace(&mut tray.desk, Place::Gone),
+        };
         self.call_writer(tray);
-        drop(work);
+        drop((work, desk));
     }
 
-    /// Waits for the desk, and takes it with all that is in the tray; nothing when `is_done` by then, or the desk is lost.
+    /// Waits for the desk, and takes it with all that is in the tray; nothing when `is_done` by then, or the
+    /// office is closed.
     fn sit_down(&self, is_done: impl Fn(&Tray) -> bool) -> Option<(Seat<'_>, Group)> {
         let mut tray = self.lock();
         while !is_done(&tray) {
@@ -167,8 +134,8 @@ impl Office {
                     tray = wait(&self.left, tray);
                     tray.waiting -= 1;
                 }
-                Place::Lost => {
-                    tray.desk = Place::Lost;
+                Place::Gone => {
+                    tray.desk = Place::Gone;
                     break;
                 }
             }
@@ -202,28 +169,23 @@ impl Seat<'_> {
             return;
         };
         work(desk);
-        let sync_due = desk.sync_due();
         let mut tray = self.office.lock();
-        if let Some(desk) = self.desk.take() {
-            tray.desk = Place::Free(desk);
-        }
         tray.done = tray.begun;
-        let is_new = tray.sync_due.is_none() && sync_due.is_some();
-        tray.sync_due = sync_due;
+        match self.desk.take() {
+            Some(desk) if !tray.is_closed => tray.desk = Place::Free(desk),
+            _ => tray.desk = Place::Gone,
+        }
         if tray.waiting > 0 {
             self.office.left.notify_all();
-        }
-        if is_new {
-            self.office.call_writer(tray);
         }
     }
 }
 
 impl Drop for Seat<'_> {
     fn drop(&mut self) {
-        // Only a panic comes here otherwise.
+        // Only a panic comes here otherwise: nobody knows how far the work is.
         if self.desk.is_some() {
-            self.office.lock().desk = Place::Lost;
+            self.office.lock().desk = Place::Gone;
             self.office.left.notify_all();
             self.office.close();
         }

@@ -83,6 +83,7 @@ fn a_start_without_enough_threads_fails_in_one_line_and_sends_nothing() {
             "for signals",
             "of the pool of readers",
             "writer",
+            "checkpoints",
             "BatchProcessor-1",
             "BatchProcessor-2",
             "steward",
