@@ -24,9 +24,9 @@
 //! ## What always holds
 //!
 //! * The file is the only truth: what a thread knows, it can lose.
-//! * One thread writes. Others are answered after the commit.
+//! * One connection writes, for one thread at a time. Whoever asked is answered after the commit.
 //! * An outcome and the batch's progress are one transaction, fenced by the claim.
-//! * A worker is at most one request ahead of its last committed outcome.
+//! * A worker is at most two requests ahead of the last committed outcome.
 //! * Only a 2xx is delivered. SUCCESS is final.
 //! * No transaction, open or forgotten, spans a request to the API.
 //!

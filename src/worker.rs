@@ -148,14 +148,14 @@ fn break_off(shared: &Shared, claim: &Claim) -> Result<(), WriteError> {
     let fence = claim.fence;
     let policy = &shared.settings.get().policy;
     let delay = policy.delay(claim.attempt + 1, jitter(claim));
+    shared
+        .writer
+        .call(move |conn| settle::break_off(conn, fence, delay))?;
     log::error!(
         "A worker panicked; its batch waits for a retry. batch={} user={}",
         fence.batch_id,
         claim.user_id
     );
-    shared
-        .writer
-        .call(move |conn| settle::break_off(conn, fence, delay))?;
     let _ = shared.rescheduled.try_send(());
     Ok(())
 }

@@ -134,6 +134,9 @@ mod tests {
         assert!(matches!(later, Err(WriteError::Ended)), "{later:?}");
         let failure = failures.recv_timeout(PATIENCE).unwrap();
         assert_eq!(exit::code(&failure), exit::INTERNAL);
-        assert_eq!(exit::code(&WriteError::Ended.into()), exit::INTERNAL);
+        // Or a worker was at the desk, which tells of this.
+        let ended = WriteError::Ended.into();
+        assert_eq!(exit::code(&ended), exit::INTERNAL);
+        assert!(exit::message(&ended).contains("start it again"));
     }
 }

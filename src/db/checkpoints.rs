@@ -2,15 +2,16 @@
 //! sync takes as long as the disk likes, and whoever has an outcome written down should not wait for it.
 //!
 //! The writer goes on meanwhile. Only where that would break a promise it syncs by itself: when what was committed is not
-//! safe in time, or the -wal grows too large. Must never happen here: a transaction, or a lock that is held during a sync.
+//! safe in time, or the -wal grows too large. Must never happen here: a
+//! transaction, or a lock that is held during a sync, but where a reader keeps a checkpoint from doing for one.
 
 use crossbeam_channel::{Receiver, RecvTimeoutError, Sender};
-use rusqlite::{Connection, OpenFlags};
+use rusqlite::{Connection, OpenFlags, Transaction, TransactionBehavior};
 use std::path::Path;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
-use super::{BUSY_TIMEOUT, CHECKPOINT_PAGES, OpenError};
+use super::{BUSY_TIMEOUT, CHECKPOINT_PAGES, OpenError, touch};
 
 /// With `durability = "normal"`, the longest that committed work may be lost to a power cut.
 const SYNC_EVERY: Duration = Duration::from_secs(1);
@@ -23,6 +24,9 @@ const PAGES: i64 = CHECKPOINT_PAGES as i64 * 5 / 8;
 
 /// While the writer is busy, the size of the -wal is looked at this often.
 const LOOK_EVERY: Duration = Duration::from_millis(50);
+
+/// How long a sync waits for a lock: short, for another try follows, and the end of the process may wait for this one.
+const LOCK_WAIT: Duration = Duration::from_millis(100);
 
 /// What was committed and may be lost to a power cut.
 #[derive(Debug, Clone, Copy)]
@@ -109,6 +113,10 @@ struct Frames {
 impl Checkpointer {
     pub(super) fn new(path: &Path, follow: Follow) -> Result<Checkpointer, OpenError> {
         let conn = super::open(path, OpenFlags::SQLITE_OPEN_READ_WRITE, BUSY_TIMEOUT)?;
+        conn.busy_timeout(LOCK_WAIT)
+            .map_err(|error| OpenError::of(path, error))?;
+        conn.pragma_update(None, "synchronous", "FULL")
+            .map_err(|error| OpenError::of(path, error))?;
         Ok(Checkpointer { conn, follow })
     }
 
@@ -147,12 +155,27 @@ impl Checkpointer {
         let begun = Instant::now();
         match self.frames("PRAGMA wal_checkpoint(PASSIVE)") {
             Ok(frames) if !frames.busy && frames.all == frames.done => self.note_safe(begun),
-            // A reader needs what stands in the -wal: another try follows.
+            // A reader needs what stands in the -wal, so that it was not synced perhaps.
+            Ok(_) if self.is_due() => match self.sync() {
+                Ok(()) => self.note_safe(begun),
+                Err(error) => log::debug!("A sync failed, and is tried again. error={error}"),
+            },
             Ok(_) => {}
             Err(error) => {
                 log::debug!("A checkpoint failed, and is tried again. error={error}");
             }
         }
+    }
+
+    fn is_due(&self) -> bool {
+        lock(&self.follow.unsynced).is_some_and(|unsynced| unsynced.since.elapsed() >= SYNC_AFTER)
+    }
+
+    /// A commit that syncs the -wal, for this connection is one with "synchronous = FULL".
+    fn sync(&self) -> rusqlite::Result<()> {
+        let transaction = Transaction::new_unchecked(&self.conn, TransactionBehavior::Immediate)?;
+        touch(&transaction)?;
+        transaction.commit()
     }
 
     /// All that was committed before `begun` is safe.
@@ -271,5 +294,21 @@ mod tests {
         let look = "PRAGMA wal_checkpoint(NOOP)";
         let (all, done) = room.writer.query_row(look, [], frames).unwrap();
         assert!(all > 0 && all == done, "{done} of {all}");
+    }
+
+    #[test]
+    fn what_a_reader_keeps_in_the_wal_is_safe_in_time_all_the_same() {
+        let mut room = room();
+        room.commit();
+        let path = room.writer.path().unwrap().to_string();
+        let reader = Connection::open(path).unwrap();
+        reader
+            .execute_batch("BEGIN; SELECT * FROM user_record")
+            .unwrap();
+        room.commit();
+        let due = Instant::now().checked_sub(SYNC_AFTER).unwrap();
+        lock(&room.committed.unsynced).as_mut().unwrap().since = due;
+        room.checkpointer.checkpoint();
+        assert!(room.is_safe());
     }
 }

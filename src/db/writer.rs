@@ -39,8 +39,8 @@ pub enum WriteError {
     /// SQLite refused the work for good.
     #[error("the database refused a write: {0}")]
     Refused(String),
-    /// The writer thread is gone.
-    #[error("the writer has ended")]
+    /// The writer has ended. While there is work that is because a thread panicked at the desk.
+    #[error("the writer has ended, which is a fault in ferryd; nothing is lost, start it again")]
     Ended,
 }
 

@@ -83,6 +83,8 @@ impl<'a> Place<'a> {
 
     fn leave(mut self) -> Option<(Work, Done)> {
         self.is_left = true;
+        // It may have to wait for long, while the file cannot be written.
+        self.shared.activity.note(self.role, Doing::AwaitingOthers);
         let last = self.stretch.leave(&self.shared.gate)?;
         self.shared.helpers.forget(self.stretch);
         Some(last)

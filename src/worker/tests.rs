@@ -232,7 +232,7 @@ fn a_worker_does_not_wait_for_a_writer_that_is_gone() {
     };
     shared.writer.submit(fault, |_| ()).unwrap();
     inside.recv().unwrap();
-    // Behind the fault, in the writer's queue.
+    // Behind the fault, in the writer's tray.
     let record = Record {
         id: 11,
         attempts: 0,
@@ -270,4 +270,38 @@ fn nobody_begins_more_than_the_others_leave_room_for() {
         Ok(vec![record(13)])
     });
     assert!(third.is_none(), "three records are begun by one worker");
+}
+
+#[test]
+fn a_helper_that_leaves_is_not_seen_sending() {
+    let place = Place::new();
+    let shared = &place.shared;
+    let claim = place.claim(Timestamp::now()).remove(0);
+    let what = (Source::Range, claim.unsent.unwrap());
+    let work = Attempt::new(shared, ROLE, &claim).work;
+    let stretch = Arc::new(Stretch::new(work, &shared.writer, what));
+    assert!(stretch.enter(), "somebody whom it helps");
+    let asked = std::cell::Cell::new(false);
+    single::help(shared, ROLE, stretch, || asked.replace(true)).unwrap();
+    assert_eq!(place.sent(), ["11"]);
+    let seen = shared.activity.seen().find(|seen| seen.role == ROLE);
+    // Were the file held up for longer than a request may take, the watchdog would take it for stuck.
+    assert_eq!(seen.unwrap().doing, Doing::AwaitingOthers);
+}
+
+#[test]
+fn a_panic_at_the_desk_ends_the_worker_that_sits_there() {
+    let place = Place::new();
+    let shared = &place.shared;
+    let (queue, taken) = crossbeam_channel::unbounded();
+    for claim in place.claim(Timestamp::now()) {
+        queue.send(claim).unwrap();
+    }
+    let ended = serve(shared, ROLE, &taken, |_| {
+        let fault =
+            |_: &rusqlite::Connection| -> rusqlite::Result<()> { panic!("a fault for the test") };
+        shared.writer.call(fault)
+    });
+    assert!(matches!(ended, Err(WriteError::Ended)), "{ended:?}");
+    assert_eq!(taken.len(), 1, "it takes no further batch");
 }

@@ -21,7 +21,7 @@ use crate::activity::{Activity, Doing, Role};
 use crate::config::Durability;
 use crate::db::checkpoints::Committed;
 use crate::db::fault::{self, Damaged};
-use crate::db::{ballast, checkpoint, is_locked};
+use crate::db::{ballast, checkpoint, is_locked, touch};
 
 /// How long one try waits for another program's lock: short, for a try cannot be broken off when the process has to end.
 const LOCK_WAIT: Duration = Duration::from_millis(100);
@@ -146,28 +146,78 @@ impl Desk {
     fn commit(&mut self, group: &mut [Box<dyn Task>]) -> rusqlite::Result<()> {
         let begun = Instant::now();
         let sync_now = self.durability == Durability::Normal && self.committed.needs_sync();
-        if sync_now {
-            self.conn.pragma_update(None, "synchronous", "FULL")?;
+        match sync_now {
+            true => self.transact_durably(group)?,
+            false => self.transact(|conn| run(group, conn))?,
         }
-        let done = self.transact(group);
-        if sync_now {
-            self.conn.pragma_update(None, "synchronous", "NORMAL")?;
-        }
-        done?;
         let is_synced = sync_now || self.durability == Durability::Full;
         self.committed.note(begun, is_synced);
         Ok(())
     }
 
-    fn transact(&self, group: &mut [Box<dyn Task>]) -> rusqlite::Result<()> {
+    /// Whatever was committed before is safe from a power cut too, once this is.
+    fn transact_durably(&self, group: &mut [Box<dyn Task>]) -> rusqlite::Result<()> {
+        self.conn.pragma_update(None, "synchronous", "FULL")?;
+        let done = self.transact(|conn| run(group, conn).and_then(|()| touch(conn)));
+        // Were that to fail, later work would be synced more often than it has to be. It is no reason to do this work again.
+        let _ = self.conn.pragma_update(None, "synchronous", "NORMAL");
+        done
+    }
+
+    fn transact(
+        &self,
+        work: impl FnOnce(&Connection) -> rusqlite::Result<()>,
+    ) -> rusqlite::Result<()> {
         self.conn.prepare_cached("BEGIN IMMEDIATE")?.execute([])?;
-        let done = group
-            .iter_mut()
-            .try_for_each(|task| task.run(&self.conn))
+        let done = work(&self.conn)
             .and_then(|()| self.conn.prepare_cached("COMMIT")?.execute([]).map(drop));
         if done.is_err() && !self.conn.is_autocommit() {
             self.conn.execute_batch("ROLLBACK")?;
         }
         done
+    }
+}
+
+fn run(group: &mut [Box<dyn Task>], conn: &Connection) -> rusqlite::Result<()> {
+    group.iter_mut().try_for_each(|task| task.run(conn))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::db::writer::task::Work;
+    use crate::db::{self, checkpoints};
+
+    fn frames(desk: &Desk) -> i64 {
+        let sql = "PRAGMA wal_checkpoint(PASSIVE)";
+        desk.conn.query_row(sql, [], |row| row.get(1)).unwrap()
+    }
+
+    #[test]
+    fn work_that_changes_nothing_makes_safe_what_was_committed_before_it() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("ferryd.db");
+        db::set_up(&path, db::BUSY_TIMEOUT).unwrap();
+        let conn = db::open_writer(&path, Durability::Normal, db::BUSY_TIMEOUT).unwrap();
+        let (_end, deadline) = crossbeam_channel::bounded(0);
+        let activity = Arc::new(Activity::new(1));
+        let (committed, _follow) = checkpoints::book();
+        let mut desk = Desk::new(conn, Durability::Normal, deadline, activity, committed).unwrap();
+        let insert = |conn: &Connection| {
+            conn.execute("INSERT INTO user_record VALUES (1, 1, NULL, NULL)", [])
+        };
+        desk.serve(vec![Box::new(Work::new(insert, |_| ()))]);
+        // A reader, so that the -wal does not start anew.
+        let reader = db::open_reader(&path, db::BUSY_TIMEOUT).unwrap();
+        let look = "BEGIN; SELECT * FROM user_record";
+        reader.execute_batch(look).unwrap();
+        let before = frames(&desk);
+        desk.committed.note(Instant::now(), true);
+        let long_ago = Instant::now().checked_sub(Duration::from_secs(60)).unwrap();
+        desk.committed.note(long_ago, false);
+        let nothing = |_: &Connection| Ok(());
+        desk.serve(vec![Box::new(Work::new(nothing, |_| ()))]);
+        // SQLite syncs the -wal only when it appends to it.
+        assert!(frames(&desk) > before || desk.committed.needs_sync());
     }
 }

@@ -185,9 +185,10 @@ impl Drop for Seat<'_> {
     fn drop(&mut self) {
         // Only a panic comes here otherwise: nobody knows how far the work is.
         if self.desk.is_some() {
+            // Before anybody goes on who waits here, all is answered.
+            self.office.close();
             self.office.lock().desk = Place::Gone;
             self.office.left.notify_all();
-            self.office.close();
         }
     }
 }

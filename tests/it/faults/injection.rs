@@ -13,15 +13,26 @@ impl Injection {
     /// is said.
     #[track_caller]
     pub fn start(daemon: &Daemon, calls: &str, error: &str) -> Option<Injection> {
+        let inject = format!("inject={calls}:error={error}");
+        Injection::attach(daemon, calls, &["-o", "/dev/null", "-e", &inject])
+    }
+
+    /// Only writes down these calls, in a file, with the names of what they are for.
+    #[track_caller]
+    pub fn watch(daemon: &Daemon, calls: &str, file: &str) -> Option<Injection> {
+        Injection::attach(daemon, calls, &["-y", "-o", file])
+    }
+
+    #[track_caller]
+    fn attach(daemon: &Daemon, calls: &str, arguments: &[&str]) -> Option<Injection> {
         let trial = Command::new("strace").args(["-qq", "true"]).output();
         if !trial.is_ok_and(|ran| ran.status.success()) {
             skip("strace is not installed, or may not trace");
             return None;
         }
         let mut strace = Command::new("strace");
-        strace.args(["-f", "-qq", "-o", "/dev/null", "-e"]);
-        strace.arg(format!("trace={calls}"));
-        strace.args(["-e", &format!("inject={calls}:error={error}")]);
+        strace.args(["-f", "-qq", "-e", &format!("trace={calls}")]);
+        strace.args(arguments);
         strace.args(["-p", &daemon.pid().to_string()]);
         let child = strace.stderr(Stdio::null()).spawn().unwrap();
         let mut injection = Injection(child);
