@@ -26,7 +26,7 @@ use crate::time::Timestamp;
 const LOOK_EVERY: Duration = Duration::from_secs(1);
 
 /// And this often where it cannot: the watcher wakes it within a second of a commit, and the timer when a batch is due.
-const LOOK_SELDOM: Duration = Duration::from_secs(5);
+const LOOK_SELDOM: Duration = Duration::from_secs(10);
 
 /// The rest after a look for full batches, in times of what it took: with many short ones that linger it takes long.
 const REST: u32 = 20;

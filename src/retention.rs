@@ -25,7 +25,7 @@ const RUN_EVERY: Duration = Duration::from_secs(3600);
 const LOOK_EVERY: Duration = Duration::from_secs(1);
 
 /// How often it is looked whether a reload has brought `retention.older_than`: an idle daemon should sleep.
-const LOOK_SELDOM: Duration = Duration::from_secs(5);
+const LOOK_SELDOM: Duration = Duration::from_secs(10);
 
 /// Rest after a step, in times of what it took.
 const REST: u32 = 9;

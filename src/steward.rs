@@ -22,7 +22,7 @@ use crate::time::Timestamp;
 use crate::wake::Waker;
 
 /// Without a wake the steward looks this often all the same. The watcher wakes it within a second of a commit.
-const LOOK_EVERY: Duration = Duration::from_secs(5);
+const LOOK_EVERY: Duration = Duration::from_secs(10);
 
 /// How long all has to be quiet before records that go back to waiting are told of.
 const QUIET: Duration = Duration::from_secs(1);

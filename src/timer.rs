@@ -22,7 +22,7 @@ use crate::wake::Waker;
 const LOOK_EVERY: Duration = Duration::from_secs(1);
 
 /// And this often while none waits: an idle daemon should sleep.
-const LOOK_SELDOM: Duration = Duration::from_secs(5);
+const LOOK_SELDOM: Duration = Duration::from_secs(10);
 
 /// Clocks are always set a little, and that delays nothing.
 const SMALL_STEP: Duration = Duration::from_secs(1);
