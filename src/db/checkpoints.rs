@@ -2,8 +2,8 @@
 //! sync takes as long as the disk likes, and whoever has an outcome written down should not wait for it.
 //!
 //! The writer goes on meanwhile. Only where that would break a promise it syncs by itself: when what was committed is not
-//! safe in time, or the -wal grows too large. Must never happen here: a
-//! transaction, or a lock that is held during a sync, but where a reader keeps a checkpoint from doing for one.
+//! safe in time, or the -wal grows too large. Must never happen here: a transaction, or a lock that is held during a sync,
+//! but where a reader keeps a checkpoint from doing for one.
 
 use crossbeam_channel::{Receiver, RecvTimeoutError, Sender};
 use rusqlite::{Connection, OpenFlags, Transaction, TransactionBehavior};
@@ -17,7 +17,7 @@ use super::{BUSY_TIMEOUT, CHECKPOINT_PAGES, OpenError, touch};
 const SYNC_EVERY: Duration = Duration::from_secs(1);
 
 /// A sync begins so long after the first commit that needs it, which leaves it some time.
-const SYNC_AFTER: Duration = Duration::from_millis(500);
+const SYNC_AFTER: Duration = Duration::from_millis(800);
 
 /// Pages in the -wal that are worth a checkpoint: early enough that the writer seldom has to make one itself.
 const PAGES: i64 = CHECKPOINT_PAGES as i64 * 5 / 8;

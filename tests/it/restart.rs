@@ -164,7 +164,7 @@ pub fn lock(site: &Site) -> Connection {
 fn a_second_daemon_on_the_same_file_is_refused_and_disturbs_nothing() {
     let door = Door::closed();
     let api = holding(&door, |record| record == 4);
-    let site = Site::with(&api, "");
+    let site = Site::with(&api, "[workers]\nthreads = 1\n");
     site.import(1, 1..=10);
     let daemon = site.daemon();
     eventually("record 4 is in the API", || door.waiting() == 1);
