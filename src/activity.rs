@@ -3,7 +3,9 @@
 //! Must never happen here: a lock, or anything else that could hold up the thread that tells.
 
 use std::sync::atomic::{AtomicI64, AtomicU8, AtomicU64, Ordering};
-use std::time::{Duration, Instant};
+use std::time::Duration;
+
+use crate::clock::coarse;
 
 /// What a thread does at the moment.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -83,7 +85,6 @@ impl std::fmt::Display for Role {
 /// The threads of one daemon.
 #[derive(Debug)]
 pub struct Activity {
-    start: Instant,
     /// In the order of [`Role`]; the workers come last.
     threads: Vec<Thread>,
 }
@@ -91,7 +92,7 @@ pub struct Activity {
 #[derive(Debug, Default)]
 struct Thread {
     doing: AtomicU8,
-    /// Milliseconds from the start.
+    /// Milliseconds of [`coarse`].
     since: AtomicU64,
     /// `processing_batch_status.id`; 0: none.
     batch: AtomicI64,
@@ -113,9 +114,13 @@ impl Activity {
     /// A board for `workers` workers and the other threads; all rest.
     pub fn new(workers: u32) -> Activity {
         let others = Role::Worker(1).place();
-        let threads = (0..others + workers as usize).map(|_| Thread::default());
+        let now = coarse().as_millis() as u64;
+        let thread = || Thread {
+            since: AtomicU64::new(now),
+            ..Thread::default()
+        };
+        let threads = (0..others + workers as usize).map(|_| thread());
         Activity {
-            start: Instant::now(),
             threads: threads.collect(),
         }
     }
@@ -123,7 +128,7 @@ impl Activity {
     /// The thread begins something.
     pub fn note(&self, role: Role, doing: Doing) {
         if let Some(thread) = self.threads.get(role.place()) {
-            let now = self.start.elapsed().as_millis() as u64;
+            let now = coarse().as_millis() as u64;
             thread.since.store(now, Ordering::Relaxed);
             thread.doing.store(doing as u8, Ordering::Relaxed);
         }
@@ -149,7 +154,7 @@ impl Activity {
 
     /// All threads as they are seen now. One that changes at this moment may be seen half before and half after.
     pub fn seen(&self) -> impl Iterator<Item = Seen> + '_ {
-        let now = self.start.elapsed().as_millis() as u64;
+        let now = coarse().as_millis() as u64;
         self.threads.iter().enumerate().map(move |(place, thread)| {
             let doing = usize::from(thread.doing.load(Ordering::Relaxed));
             let since = now.saturating_sub(thread.since.load(Ordering::Relaxed));

@@ -37,7 +37,7 @@
 //! Storage: [`db`] and what is in it; the statements themselves are in `sql/`. Delivery: [`endpoint`], [`client`].
 //! Threads: [`daemon`], [`planner`], [`worker`], [`gate`], [`pace`], [`timer`], [`steward`], [`retention`], [`wake`], [`settings`],
 //! [`stop`], [`signals`], [`lock`], [`limits`].
-//! Told by all threads, for whoever looks from beside: [`activity`], [`metrics`].
+//! Told by all threads, for whoever looks from beside: [`activity`], [`metrics`], both by the [`clock`] that costs little.
 //! Edges: [`cli`], [`config`], [`run`](mod@run), [`drain`], [`import`], [`status`], [`failures`], [`batches`],
 //! [`listing`], [`check`], [`preview`], [`explain`], [`operate`], [`prune`](mod@prune), [`backup`], [`shell`], [`init`], [`demo`], [`receiver`], [`journal`],
 //! [`audit`], [`server`], [`listener`], [`progress`], [`terminal`], [`screen`], [`output`], [`stderr`], [`logging`], [`systemd`], [`exit`].
@@ -53,6 +53,7 @@ pub mod check;
 pub mod chunk;
 pub mod cli;
 pub mod client;
+pub mod clock;
 pub mod config;
 pub mod daemon;
 pub mod db;

@@ -4,8 +4,9 @@
 //! Must never happen here: a lock, or a number that goes back.
 
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
+use crate::clock::coarse;
 use crate::outcome::Answer;
 use crate::verdict::Verdict;
 
@@ -34,7 +35,7 @@ pub const SLOT: Duration = Duration::from_secs(10);
 /// What all threads count together.
 #[derive(Debug)]
 pub struct Metrics {
-    start: Instant,
+    start: Duration,
     /// In the order of [`RESULTS`].
     requests: [AtomicU64; RESULTS.len()],
     /// In the order of [`BOUNDS_MS`], and one for all that took longer.
@@ -59,7 +60,7 @@ impl Default for Metrics {
     /// All begins at zero, now.
     fn default() -> Metrics {
         Metrics {
-            start: Instant::now(),
+            start: coarse(),
             requests: Default::default(),
             took: Default::default(),
             took_us: AtomicU64::new(0),
@@ -102,7 +103,7 @@ impl Metrics {
 
     /// How long this process has counted.
     pub fn uptime(&self) -> Duration {
-        self.start.elapsed()
+        coarse().saturating_sub(self.start)
     }
 
     /// Requests by what became of them, in the order of [`RESULTS`].
@@ -146,7 +147,7 @@ impl Metrics {
     }
 
     fn slot_now(&self) -> u64 {
-        self.start.elapsed().as_secs() / SLOT.as_secs()
+        self.uptime().as_secs() / SLOT.as_secs()
     }
 }
 

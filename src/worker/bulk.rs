@@ -6,7 +6,7 @@
 //! split in halves, and the halves are written down before either is sent, so that they too keep their names over a kill.
 
 use super::attempt::{Attempt, Go};
-use super::transfer::await_turn;
+use super::transfer::{Sent, await_turn};
 use super::{AFTER_HOLD, LONG_WAIT, has_begun, tally};
 use crate::activity::Doing;
 use crate::batch::IdRange;
@@ -220,10 +220,15 @@ impl Attempt<'_> {
         };
         let courier = self.courier();
         let key = courier.key(chunk.name);
-        let (answer, items, then) =
-            courier.transfer(turn, format_args!("chunk={}", chunk.name), |endpoint| {
-                endpoint.send_pack(bulk, records, &chunk.pack, &key)
-            })?;
+        let sent = courier.transfer(turn, format_args!("chunk={}", chunk.name), |endpoint| {
+            endpoint.send_pack(bulk, records, &chunk.pack, &key)
+        })?;
+        let Sent {
+            answer,
+            rest: items,
+            then,
+            ..
+        } = sent;
         if has_begun(&answer) {
             self.work.tally.sent += records.len() as u64;
         }

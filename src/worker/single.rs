@@ -2,11 +2,11 @@
 //! workers that have no batch of their own.
 
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use super::attempt::{Attempt, Work};
 use super::stretch::{Done, End, Stretch};
-use super::transfer::{Courier, await_turn};
+use super::transfer::{Courier, Sent, await_turn};
 use super::{Shared, has_begun};
 use crate::activity::{Doing, Role};
 use crate::batch::{Claim, IdRange};
@@ -121,13 +121,12 @@ impl<'a> Place<'a> {
             return true;
         };
         self.record = Some(record.id);
-        let start = Instant::now();
         let key = courier.key(record.id);
         let what = format_args!("record={}", record.id);
         let sent = courier.transfer(turn, what, |endpoint| (endpoint.send(&record, &key), ()));
-        let took = start.elapsed();
+        let took = sent.as_ref().map(|sent| sent.took);
         stretch.end(record.id, |tally| {
-            let (answer, (), then) = sent?;
+            let Sent { answer, then, .. } = sent?;
             tally.sent += u64::from(has_begun(&answer));
             if answer.verdict == Verdict::Delivered {
                 shared.metrics.count_delivered(1);
@@ -136,7 +135,7 @@ impl<'a> Place<'a> {
             (then != Then::Hold).then(|| tally.judge(policy, &record, answer, &then))
         });
         self.record = None;
-        if took > SLOW && shared.gate.is_wide_open() {
+        if took > Some(SLOW) && shared.gate.is_wide_open() {
             shared.helpers.call(stretch);
         }
         true

@@ -2,7 +2,7 @@
 
 use std::fmt::{self, Display};
 use std::sync::Arc;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use super::{Shared, has_begun};
 use crate::activity::{Doing, Role};
@@ -21,6 +21,15 @@ pub(super) fn await_turn(shared: &Shared, role: Role) -> Option<Turn<'_>> {
         shared.activity.note(role, Doing::AwaitingTurn);
     }
     pace.await_turn(stop).filter(|_| !stop.requested())
+}
+
+/// What came of a request.
+pub(super) struct Sent<T> {
+    pub(super) answer: Answer,
+    /// What else the answer told.
+    pub(super) rest: T,
+    pub(super) then: Then,
+    pub(super) took: Duration,
 }
 
 /// A worker on the way with the requests of a batch.
@@ -42,21 +51,21 @@ impl Courier<'_> {
         batch::idempotency_key(&self.shared.instance, self.claim.fence.batch_id, name)
     }
 
-    /// Sends one request if the gate lets it, and says what came and what to do; nothing when it did not go. `what` names it
-    /// in the log.
+    /// Sends one request if the gate lets it, and says what came of it; nothing when it did not go. `what` names it in the log.
     pub(super) fn transfer<T>(
         &self,
         turn: Turn,
         what: fmt::Arguments,
         send: impl FnOnce(&Endpoint) -> (Answer, T),
-    ) -> Option<(Answer, T, Then)> {
+    ) -> Option<Sent<T>> {
         let Shared { gate, stop, .. } = self.shared;
         let permit = gate.try_pass()?;
         let flight = turn.begin();
         self.note(Doing::Sending);
         let start = Instant::now();
         let (answer, rest) = send(&self.settings.endpoint);
-        self.shared.metrics.count_request(&answer, start.elapsed());
+        let took = start.elapsed();
+        self.shared.metrics.count_request(&answer, took);
         let then = if stop.requested() && answer.http_status.is_none() {
             // The stop may have cut it off: that says nothing about the destination.
             drop((permit, flight));
@@ -83,6 +92,11 @@ impl Courier<'_> {
                 self.claim.user_id
             );
         }
-        Some((answer, rest, then))
+        Some(Sent {
+            answer,
+            rest,
+            then,
+            took,
+        })
     }
 }
