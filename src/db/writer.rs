@@ -119,9 +119,9 @@ impl Writer {
         }
     }
 
-    /// When it returns, all work that was handed in before is answered.
+    /// When it returns, all work that was handed in before is answered. For whoever has submitted some of many pieces.
     pub fn commit(&self) {
-        self.office.commit();
+        self.office.commit_with_others();
     }
 
     /// Ends the writer's thread after the work it was handed so far; later work is answered with [`WriteError::Ended`].

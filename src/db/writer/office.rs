@@ -78,11 +78,20 @@ impl Office {
         true
     }
 
+    /// Like [`Office::commit`], but lets others go first that are about to hand in work: then one transaction does for all.
+    pub(super) fn commit_with_others(&self) {
+        let round = self.lock().round();
+        std::thread::yield_now();
+        self.commit_round(round);
+    }
+
     /// When it returns, all work that was handed in before is answered.
     pub(super) fn commit(&self) {
         let round = self.lock().round();
-        // Others that are about to hand in work are let go first: then one transaction does for all.
-        std::thread::yield_now();
+        self.commit_round(round);
+    }
+
+    fn commit_round(&self, round: u64) {
         if let Some((mut seat, group)) = self.sit_down(|tray| tray.done >= round) {
             seat.work(|desk| desk.serve(group));
         }
