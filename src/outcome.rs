@@ -75,6 +75,17 @@ impl FailedState {
 }
 
 impl Outcome {
+    /// What to write down when the stop came before the answer: no number of attempts makes such a record dead.
+    pub fn cut_off(attempts: i64) -> Outcome {
+        Outcome::CutOff(Failure {
+            state: FailedState::Unknown,
+            http_status: None,
+            error: "no answer: ferryd was stopped before it came".to_string(),
+            attempts,
+            retry_after: None,
+        })
+    }
+
     /// What to write down for an answer to a record that has now had `attempts` attempts.
     pub fn of(answer: Answer, attempts: i64, policy: &RetryPolicy) -> Outcome {
         let (state, retry_after) = match answer.verdict {

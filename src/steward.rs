@@ -111,13 +111,17 @@ impl Steward {
         Ok(is_watched)
     }
 
-    fn answer_commands(&self) -> Result<(), WriteError> {
+    fn answer_commands(&mut self) -> Result<(), WriteError> {
         let look = || -> anyhow::Result<Vec<Command>> {
             Ok(steer::commands_to_do(&*self.readers.get()?)?)
         };
         // A file that cannot be read now is read again at the next look; the planner says so in the log.
         for command in look().unwrap_or_default() {
             let result = self.carry_out(&command)?;
+            // What is answered has to hold after a kill too.
+            while let Ok(change) = self.changes.try_recv() {
+                self.write_down(change)?;
+            }
             log::info!(
                 "A command was carried out: {result}. command={}",
                 command.id

@@ -18,11 +18,9 @@ use crate::stop::Stop;
 use crate::time::Timestamp;
 use crate::wake::Waker;
 
-/// The clock may be set while batches wait for their time: the timer looks again at least this often.
+/// The clock may be set: the timer looks again at least this often, also while no batch waits for its time, for one that gets
+/// its time after that must not be taken for one that had it before.
 const LOOK_EVERY: Duration = Duration::from_secs(1);
-
-/// And this often while none waits: an idle daemon should sleep.
-const LOOK_SELDOM: Duration = Duration::from_secs(10);
 
 /// Clocks are always set a little, and that delays nothing.
 const SMALL_STEP: Duration = Duration::from_secs(1);
@@ -65,7 +63,7 @@ impl Timer {
                 self.follow_clock(now, step)?;
             }
             let due = self.until_next_due(now)?;
-            let sleep = due.map_or(LOOK_SELDOM, |due| due.min(LOOK_EVERY));
+            let sleep = due.map_or(LOOK_EVERY, |due| due.min(LOOK_EVERY));
             self.activity.note(Role::Timer, Doing::Dozing);
             select! {
                 recv(self.stop.channel()) -> _ => return Ok(()),

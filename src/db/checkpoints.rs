@@ -2,16 +2,15 @@
 //! sync takes as long as the disk likes, and whoever has an outcome written down should not wait for it.
 //!
 //! The writer goes on meanwhile. Only where that would break a promise it syncs by itself: when what was committed is not
-//! safe in time, or the -wal grows too large. Must never happen here: a transaction, or a lock that is held during a sync,
-//! but where a reader keeps a checkpoint from doing for one.
+//! safe in time, or the -wal grows too large. Must never happen here: a transaction, or a lock that is held during a sync.
 
 use crossbeam_channel::{Receiver, RecvTimeoutError, Sender};
-use rusqlite::{Connection, OpenFlags, Transaction, TransactionBehavior};
-use std::path::Path;
+use rusqlite::{Connection, OpenFlags};
+use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
-use super::{BUSY_TIMEOUT, CHECKPOINT_PAGES, OpenError, touch};
+use super::{BUSY_TIMEOUT, CHECKPOINT_PAGES, OpenError};
 
 /// With `durability = "normal"`, the longest that committed work may be lost to a power cut.
 const SYNC_EVERY: Duration = Duration::from_secs(1);
@@ -24,9 +23,6 @@ const PAGES: i64 = CHECKPOINT_PAGES as i64 * 5 / 8;
 
 /// While the writer is busy, the size of the -wal is looked at this often.
 const LOOK_EVERY: Duration = Duration::from_millis(50);
-
-/// How long a sync waits for a lock: short, for another try follows, and the end of the process may wait for this one.
-const LOCK_WAIT: Duration = Duration::from_millis(100);
 
 /// What was committed and may be lost to a power cut.
 #[derive(Debug, Clone, Copy)]
@@ -98,13 +94,12 @@ impl Committed {
 #[derive(Debug)]
 pub struct Checkpointer {
     conn: Connection,
+    wal: PathBuf,
     follow: Follow,
 }
 
 /// Frames of the -wal, as `PRAGMA wal_checkpoint` tells.
 struct Frames {
-    /// Somebody else made a checkpoint at that moment, and this is not known.
-    busy: bool,
     all: i64,
     /// In the database too.
     done: i64,
@@ -113,11 +108,9 @@ struct Frames {
 impl Checkpointer {
     pub(super) fn new(path: &Path, follow: Follow) -> Result<Checkpointer, OpenError> {
         let conn = super::open(path, OpenFlags::SQLITE_OPEN_READ_WRITE, BUSY_TIMEOUT)?;
-        conn.busy_timeout(LOCK_WAIT)
-            .map_err(|error| OpenError::of(path, error))?;
-        conn.pragma_update(None, "synchronous", "FULL")
-            .map_err(|error| OpenError::of(path, error))?;
-        Ok(Checkpointer { conn, follow })
+        // The name as SQLite made it out, without symbolic links.
+        let wal = format!("{}-wal", conn.path().unwrap_or_default()).into();
+        Ok(Checkpointer { conn, wal, follow })
     }
 
     /// Runs until the writer has ended, and makes a last one then.
@@ -150,32 +143,25 @@ impl Checkpointer {
         frames.is_ok_and(|frames| frames.all - frames.done >= PAGES)
     }
 
-    /// A checkpoint syncs the -wal first. What it brought into the database completely is safe.
+    /// What was committed is synced, and brought into the database as far as readers let it.
     fn checkpoint(&self) {
         let begun = Instant::now();
-        match self.frames("PRAGMA wal_checkpoint(PASSIVE)") {
-            Ok(frames) if !frames.busy && frames.all == frames.done => self.note_safe(begun),
-            // A reader needs what stands in the -wal, so that it was not synced perhaps.
-            Ok(_) if self.is_due() => match self.sync() {
+        if lock(&self.follow.unsynced).is_some() {
+            match self.sync() {
                 Ok(()) => self.note_safe(begun),
                 Err(error) => log::debug!("A sync failed, and is tried again. error={error}"),
-            },
-            Ok(_) => {}
-            Err(error) => {
-                log::debug!("A checkpoint failed, and is tried again. error={error}");
             }
+        }
+        // Not complete it may be too: a reader needs what stands in the -wal, or somebody else is at it.
+        if let Err(error) = self.frames("PRAGMA wal_checkpoint(PASSIVE)") {
+            log::debug!("A checkpoint failed, and is tried again. error={error}");
         }
     }
 
-    fn is_due(&self) -> bool {
-        lock(&self.follow.unsynced).is_some_and(|unsynced| unsynced.since.elapsed() >= SYNC_AFTER)
-    }
-
-    /// A commit that syncs the -wal, for this connection is one with "synchronous = FULL".
-    fn sync(&self) -> rusqlite::Result<()> {
-        let transaction = Transaction::new_unchecked(&self.conn, TransactionBehavior::Immediate)?;
-        touch(&transaction)?;
-        transaction.commit()
+    /// A checkpoint that has nothing to do, or is kept from it, syncs nothing, and a commit may have to wait for a lock. SQLite
+    /// has no lock on the -wal itself that opening and closing it here could end (they are on the database and the -shm).
+    fn sync(&self) -> std::io::Result<()> {
+        std::fs::File::open(&self.wal)?.sync_data()
     }
 
     /// All that was committed before `begun` is safe.
@@ -193,7 +179,6 @@ impl Checkpointer {
     fn frames(&self, pragma: &str) -> rusqlite::Result<Frames> {
         self.conn.prepare_cached(pragma)?.query_row([], |row| {
             Ok(Frames {
-                busy: row.get(0)?,
                 all: row.get(1)?,
                 done: row.get(2)?,
             })
@@ -259,23 +244,6 @@ mod tests {
     }
 
     #[test]
-    fn nothing_is_safe_while_a_reader_keeps_the_wal() {
-        let mut room = room();
-        room.commit();
-        let path = room.writer.path().unwrap().to_string();
-        let reader = Connection::open(path).unwrap();
-        reader
-            .execute_batch("BEGIN; SELECT * FROM user_record")
-            .unwrap();
-        room.commit();
-        room.checkpointer.checkpoint();
-        assert!(!room.is_safe());
-        reader.execute_batch("COMMIT").unwrap();
-        room.checkpointer.checkpoint();
-        assert!(room.is_safe());
-    }
-
-    #[test]
     fn a_commit_that_was_synced_leaves_nothing_to_do() {
         let mut room = room();
         room.commit();
@@ -297,7 +265,7 @@ mod tests {
     }
 
     #[test]
-    fn what_a_reader_keeps_in_the_wal_is_safe_in_time_all_the_same() {
+    fn what_a_reader_keeps_in_the_wal_is_safe_all_the_same_also_while_somebody_writes() {
         let mut room = room();
         room.commit();
         let path = room.writer.path().unwrap().to_string();
@@ -306,9 +274,17 @@ mod tests {
             .execute_batch("BEGIN; SELECT * FROM user_record")
             .unwrap();
         room.commit();
-        let due = Instant::now().checked_sub(SYNC_AFTER).unwrap();
-        lock(&room.committed.unsynced).as_mut().unwrap().since = due;
+        room.writer.execute_batch("BEGIN IMMEDIATE").unwrap();
         room.checkpointer.checkpoint();
         assert!(room.is_safe());
+    }
+
+    #[test]
+    fn nothing_is_safe_where_the_wal_cannot_be_synced() {
+        let mut room = room();
+        room.checkpointer.wal = "/nowhere/a.db-wal".into();
+        room.commit();
+        room.checkpointer.checkpoint();
+        assert!(!room.is_safe());
     }
 }

@@ -36,6 +36,9 @@ impl Tally {
         }
         let counts = *then != Then::Excuse && has_begun(&answer);
         let attempts = record.attempts + i64::from(counts);
+        if *then == Then::CutOff {
+            return Outcome::cut_off(attempts);
+        }
         let outcome = Outcome::of(answer, attempts, policy);
         if let Outcome::Failed(failure) = &outcome {
             let asked = failure.retry_after.unwrap_or_default();
@@ -44,14 +47,7 @@ impl Tally {
                 self.most_attempts = self.most_attempts.max(failure.attempts);
             }
         }
-        match outcome {
-            Outcome::Failed(failure)
-                if *then == Then::CutOff && failure.state != FailedState::Dead =>
-            {
-                Outcome::CutOff(failure)
-            }
-            outcome => outcome,
-        }
+        outcome
     }
 
     /// Whether there are refusals that the gate has not counted.

@@ -3,6 +3,7 @@
 use ferryd::server::Answer;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU16, Ordering::SeqCst};
+use std::time::{Duration, Instant};
 
 use crate::harness::{Api, Site, eventually};
 
@@ -81,6 +82,29 @@ fn a_drain_carries_out_the_commands_that_waited_for_it_before_it_ends() {
         trouble.site.shell("SELECT delivered FROM delivery_summary"),
         "10"
     );
+}
+
+#[test]
+fn a_pause_that_is_answered_stands_in_the_file() {
+    let api = Api::accepting();
+    let site = Site::with(&api, "");
+    let daemon = site.daemon();
+    let conn = rusqlite::Connection::open(site.path("ferryd.db")).unwrap();
+    for (verb, gate) in [("pause", "paused"), ("resume", "open")].repeat(10) {
+        site.write(&format!("INSERT INTO command (verb) VALUES ('{verb}')"));
+        let seen = "SELECT gate FROM delivery_summary
+             WHERE NOT EXISTS (SELECT 1 FROM command WHERE done_at IS NULL)";
+        // What is wrong lasts a moment only, so that nothing may pass between two looks.
+        let deadline = Instant::now() + Duration::from_secs(30);
+        let first: String = loop {
+            if let Ok(gate) = conn.query_row(seen, [], |row| row.get(0)) {
+                break gate;
+            }
+            assert!(Instant::now() < deadline, "it is not answered");
+        };
+        assert_eq!(first, gate);
+    }
+    assert_eq!(daemon.terminate().0, 0);
 }
 
 #[test]

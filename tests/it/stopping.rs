@@ -93,7 +93,9 @@ fn what_a_stop_cuts_off_goes_at_once_at_the_next_start_also_at_the_end_of_a_batc
         let api = holding(&door, move |record| !bulk.is_empty() || record == 3);
         let site = Site::with(
             &api,
-            &format!("[shutdown]\ngrace = \"100ms\"\n[workers]\nthreads = 1\n{bulk}"),
+            &format!(
+                "[shutdown]\ngrace = \"100ms\"\n[workers]\nthreads = 1\n[retry]\nmax_attempts = 1\n{bulk}"
+            ),
         );
         site.import(1, 1..=3);
         let daemon = site.daemon();
@@ -105,8 +107,8 @@ fn what_a_stop_cuts_off_goes_at_once_at_the_next_start_also_at_the_end_of_a_batc
             "PENDING 0"
         );
         assert_eq!(
-            site.shell("SELECT DISTINCT state, attempts FROM undelivered_record"),
-            "UNKNOWN 1"
+            site.shell("SELECT DISTINCT state, attempts, error FROM undelivered_record"),
+            "UNKNOWN 1 no answer: ferryd was stopped before it came"
         );
         door.open();
         let daemon = site.daemon();
