@@ -213,7 +213,7 @@ enum Command {
         after_help = "Ends with 0 when every promise holds and with 1 when one does not.\n\nExample:\n  ferryd receiver --journal answers.jsonl &\n  ferryd drain\n  ferryd audit --journal answers.jsonl"
     )]
     Audit {
-        /// What `ferryd receiver --journal` wrote, from the first request on
+        /// What `ferryd receiver --journal` wrote, from the first request on; not for requests with many records
         #[arg(long, value_name = "FILE")]
         journal: Option<PathBuf>,
         /// One JSON object
