@@ -16,6 +16,7 @@ use crate::config::Durability;
 use crate::db;
 use crate::lock::InstanceLock;
 use crate::progress;
+use crate::text;
 
 pub use parse::Format;
 
@@ -143,7 +144,8 @@ impl From<rusqlite::Error> for Fault {
 
 impl std::fmt::Display for Imported {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        write!(f, "imported {} records", self.added)?;
+        let added = text::count(self.added as i64, "record", "records");
+        write!(f, "imported {added}")?;
         if self.replaced > 0 {
             write!(f, ", replaced {}", self.replaced)?;
         }

@@ -1,6 +1,7 @@
 //! The outcome of sending one record, as it is written down.
 
 use crate::retry::RetryPolicy;
+use crate::text;
 use crate::verdict::Verdict;
 use std::time::Duration;
 
@@ -107,7 +108,8 @@ impl Outcome {
         };
         if state != FailedState::Dead && policy.exhausted(attempts) {
             failure.state = FailedState::Dead;
-            failure.error = format!("gave up after {attempts} attempts: {}", failure.error);
+            let attempts = text::count(attempts, "attempt", "attempts");
+            failure.error = format!("gave up after {attempts}: {}", failure.error);
         }
         Outcome::Failed(failure)
     }

@@ -6,6 +6,7 @@
 
 use crossbeam_channel::{Receiver, RecvTimeoutError, Sender};
 use rusqlite::{Connection, OpenFlags};
+use std::fs::File;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
@@ -94,7 +95,9 @@ impl Committed {
 #[derive(Debug)]
 pub struct Checkpointer {
     conn: Connection,
+    /// The -wal by its name; opened once, so that it stays the right one when the name goes to another file.
     wal: PathBuf,
+    opened: Option<File>,
     follow: Follow,
 }
 
@@ -110,11 +113,16 @@ impl Checkpointer {
         let conn = super::open(path, OpenFlags::SQLITE_OPEN_READ_WRITE, BUSY_TIMEOUT)?;
         // The name as SQLite made it out, without symbolic links.
         let wal = format!("{}-wal", conn.path().unwrap_or_default()).into();
-        Ok(Checkpointer { conn, wal, follow })
+        Ok(Checkpointer {
+            conn,
+            wal,
+            opened: None,
+            follow,
+        })
     }
 
     /// Runs until the writer has ended, and makes a last one then.
-    pub fn run(self) {
+    pub fn run(mut self) {
         let mut tried: Option<Instant> = None;
         loop {
             let unsynced = *lock(&self.follow.unsynced);
@@ -126,8 +134,11 @@ impl Checkpointer {
                     looks.recv_deadline(again.max(since + SYNC_AFTER))
                 }
             };
-            if told.is_ok() && !self.is_worth_it() {
-                continue;
+            match told {
+                Ok(()) if !self.is_worth_it() => continue,
+                // Its size is no reason for a sync: a reader may keep it large for hours.
+                Ok(()) => {}
+                Err(_) => self.sync(),
             }
             self.checkpoint();
             tried = Some(Instant::now());
@@ -143,25 +154,30 @@ impl Checkpointer {
         frames.is_ok_and(|frames| frames.all - frames.done >= PAGES)
     }
 
-    /// What was committed is synced, and brought into the database as far as readers let it.
-    fn checkpoint(&self) {
+    /// Makes safe what was committed. A checkpoint that has nothing to do, or is kept from it, syncs nothing, and a commit may
+    /// have to wait for a lock. SQLite has no lock on the -wal itself that a file opened here could end (they are on the
+    /// database and the -shm).
+    fn sync(&mut self) {
         let begun = Instant::now();
-        if lock(&self.follow.unsynced).is_some() {
-            match self.sync() {
-                Ok(()) => self.note_safe(begun),
-                Err(error) => log::debug!("A sync failed, and is tried again. error={error}"),
-            }
-        }
-        // Not complete it may be too: a reader needs what stands in the -wal, or somebody else is at it.
-        if let Err(error) = self.frames("PRAGMA wal_checkpoint(PASSIVE)") {
-            log::debug!("A checkpoint failed, and is tried again. error={error}");
+        match self.sync_wal() {
+            Ok(()) => self.note_safe(begun),
+            Err(error) => log::debug!("A sync failed, and is tried again. error={error}"),
         }
     }
 
-    /// A checkpoint that has nothing to do, or is kept from it, syncs nothing, and a commit may have to wait for a lock. SQLite
-    /// has no lock on the -wal itself that opening and closing it here could end (they are on the database and the -shm).
-    fn sync(&self) -> std::io::Result<()> {
-        std::fs::File::open(&self.wal)?.sync_data()
+    fn sync_wal(&mut self) -> std::io::Result<()> {
+        let file = match self.opened.take() {
+            Some(file) => file,
+            None => File::open(&self.wal)?,
+        };
+        self.opened.insert(file).sync_data()
+    }
+
+    /// Brings into the database what readers let it.
+    fn checkpoint(&self) {
+        if let Err(error) = self.frames("PRAGMA wal_checkpoint(PASSIVE)") {
+            log::debug!("A checkpoint failed, and is tried again. error={error}");
+        }
     }
 
     /// All that was committed before `begun` is safe.
@@ -231,7 +247,7 @@ mod tests {
     }
 
     #[test]
-    fn what_a_checkpoint_has_seen_is_safe_and_what_came_later_is_not() {
+    fn what_a_sync_has_seen_is_safe_and_what_came_later_is_not() {
         let mut room = room();
         room.commit();
         let begun = Instant::now();
@@ -239,7 +255,7 @@ mod tests {
         room.checkpointer.note_safe(begun);
         let unsynced = lock(&room.committed.unsynced).unwrap();
         assert_eq!(unsynced.since, begun);
-        room.checkpointer.checkpoint();
+        room.checkpointer.sync();
         assert!(room.is_safe());
     }
 
@@ -275,7 +291,7 @@ mod tests {
             .unwrap();
         room.commit();
         room.writer.execute_batch("BEGIN IMMEDIATE").unwrap();
-        room.checkpointer.checkpoint();
+        room.checkpointer.sync();
         assert!(room.is_safe());
     }
 
@@ -284,7 +300,15 @@ mod tests {
         let mut room = room();
         room.checkpointer.wal = "/nowhere/a.db-wal".into();
         room.commit();
-        room.checkpointer.checkpoint();
+        room.checkpointer.sync();
         assert!(!room.is_safe());
+    }
+
+    #[test]
+    fn a_checkpoint_for_the_size_of_the_wal_syncs_nothing_of_its_own() {
+        let mut room = room();
+        room.commit();
+        room.checkpointer.checkpoint();
+        assert!(room.checkpointer.opened.is_none() && !room.is_safe());
     }
 }

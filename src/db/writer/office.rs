@@ -92,8 +92,8 @@ impl Office {
     }
 
     fn commit_round(&self, round: u64) {
-        if let Some((mut seat, group)) = self.sit_down(|tray| tray.done >= round) {
-            seat.work(|desk| desk.serve(group));
+        if let Some((seat, group)) = self.sit_down(round) {
+            seat.serve(group);
         }
     }
 
@@ -126,11 +126,11 @@ impl Office {
         drop((work, desk));
     }
 
-    /// Waits for the desk, and takes it with all that is in the tray; nothing when `is_done` by then, or the
-    /// office is closed.
-    fn sit_down(&self, is_done: impl Fn(&Tray) -> bool) -> Option<(Seat<'_>, Group)> {
+    /// Waits for the desk, and takes it with all that is in the tray; nothing when the round is done by then, or the office is
+    /// closed.
+    fn sit_down(&self, round: u64) -> Option<(Seat<'_>, Group)> {
         let mut tray = self.lock();
-        while !is_done(&tray) {
+        while tray.done < round {
             match std::mem::replace(&mut tray.desk, Place::Taken) {
                 Place::Free(desk) => {
                     tray.begun += 1;
@@ -173,11 +173,11 @@ impl Tray {
 }
 
 impl Seat<'_> {
-    fn work(&mut self, work: impl FnOnce(&mut Desk)) {
-        let Some(desk) = &mut self.desk else {
-            return;
-        };
-        work(desk);
+    /// Does the work of the round, and leaves the desk.
+    fn serve(mut self, group: Group) {
+        if let Some(desk) = &mut self.desk {
+            desk.serve(group);
+        }
         let mut tray = self.office.lock();
         tray.done = tray.begun;
         match self.desk.take() {
