@@ -222,7 +222,7 @@ pub fn needs_set_up(path: &Path, wait: Duration) -> Result<bool, OpenError> {
     Ok(place::find(path)?.is_none() || !schema::inspect(path, wait)?.is_current())
 }
 
-/// A connection that may write. Only the writer thread and `import` have one.
+/// A connection that may write. Only the writer and `import` have one; for checkpoints there is another, which changes nothing.
 ///
 /// # Errors
 /// When there is no such file, or it cannot be opened for writing.
@@ -254,7 +254,7 @@ pub fn open_writer(
 /// When there is no such file, or it cannot be read.
 pub fn open_reader(path: &Path, wait: Duration) -> Result<Connection, OpenError> {
     let conn = open_read_only(path, wait)?;
-    // 128 KiB of cache reads as fast as SQLite's default of 2 MB here, and there may be a dozen readers.
+    // 128 KiB of cache reads as fast as SQLite's default of 2 MB here, which each of the readers would come to hold.
     let pragmas = "PRAGMA query_only = ON; PRAGMA cache_size = -128;";
     conn.execute_batch(pragmas)
         .map_err(|e| OpenError::of(path, e))?;

@@ -160,7 +160,7 @@ fn a_row_that_is_there_with_the_same_content_is_skipped() {
     let csv = "id,user_id,network_id,city\n5,7,5,Lisboa\n6,7,6,Lisboa\n6,7,6,Lisboa\n";
     let said = import(&site, "a.csv", csv).assert_code(0).stdout;
     assert!(
-        said == "ferryd.db: imported 1 records, skipped 2 that were there\n",
+        said == "ferryd.db: imported 1 record, skipped 2 that were there\n",
         "{said}"
     );
     site.run(&["drain"]).assert_code(0);
@@ -182,7 +182,7 @@ fn replace_changes_rows_and_sends_no_delivered_one_again() {
         .assert_code(0)
         .stdout;
     assert!(
-        said == "ferryd.db: imported 1 records, replaced 2, skipped 1 that were there\n",
+        said == "ferryd.db: imported 1 record, replaced 2, skipped 1 that were there\n",
         "{said}"
     );
     assert_eq!(
